@@ -32,9 +32,6 @@ mod tests {
     #[test]
     fn digest_is_sha256_of_the_bytes() {
         // FIPS 180-2, "abc".
-        assert_eq!(
-            super::digest(b"abc"),
-            "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(super::digest(b"abc"), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }
