@@ -41,4 +41,11 @@ pub enum RegistryError {
         /// The first broken rule.
         problem: Problem,
     },
+
+    /// The component imports functions that this version has no words for.
+    #[error("the component imports functions that this version does not know: {}; upgrade shopwright, or build the plugin for an older interface", names.join(", "))]
+    UnknownFunctions {
+        /// `interface.function`, sorted.
+        names: Vec<String>,
+    },
 }

@@ -2,12 +2,14 @@
 //!
 //! - [`Manifest`]: `plugin.toml`, checked with file, line and remedy, and embedded in the component
 //!   as the custom section `shopwright:manifest` ([`embed`], [`extract`]).
+//! - [`permissions`]: what the functions a component imports mean, in words.
 //! - [`settings`]: the JSON Schema of a plugin's settings: checked, and settings checked against it.
 //!
 //! Nothing here runs a plugin or talks to a store: the engine compiles the CEL and cron texts that a
 //! manifest carries, and the sandbox says what a component imports.
 
 pub mod manifest;
+pub mod permissions;
 pub mod settings;
 
 mod error;
@@ -18,6 +20,7 @@ pub use manifest::{
     Concurrency, ConcurrencyRule, Limits, Manifest, ManifestError, Missed, Problem, Retry, Template, Trigger, Workflow,
     embed, extract,
 };
+pub use permissions::{Difference, Kind, Permission, Risk};
 pub use settings::{Settings, SettingsError};
 
 use sha2::{Digest as _, Sha256};

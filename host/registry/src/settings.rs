@@ -114,7 +114,12 @@ impl Settings {
         }
         if let Err(broken) = jsonschema::draft202012::meta::validate(schema) {
             let path = broken.instance_path().to_string();
-            return Err(error(&path, broken.to_string(), "see JSON Schema 2020-12 for what this keyword takes"));
+            let remedy = if path.ends_with("/type") {
+                "write \"string\", \"number\", \"integer\", \"boolean\", \"array\", \"object\" or \"null\""
+            } else {
+                "see JSON Schema 2020-12 for what this keyword takes"
+            };
+            return Err(error(&path, broken.to_string(), remedy));
         }
         let uncompilable = |broken: jsonschema::ValidationError<'_>| {
             let path = broken.instance_path().to_string();

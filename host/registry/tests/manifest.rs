@@ -105,7 +105,7 @@ fn every_mistake_has_its_place_and_remedy() {
             "did you mean `title`",
         ),
         ("publisher = \"shopwright\"\n", "", (1, 1), "missing field `publisher`", "add publisher"),
-        ("\"0.1.0\"", "0.1.0", (2, 11), "", "TOML"),
+        ("\"0.1.0\"", "0.1.0", (2, 14), "invalid float", "double quotes"),
         ("[\"api.example.com\"]", "[\"https://api.example.com/v1\"]", (9, 9), "it has a scheme", "host alone"),
         (
             "[\"cart.updated\"]",
@@ -143,8 +143,8 @@ fn every_mistake_has_its_place_and_remedy() {
 #[test]
 fn a_schema_s_mistake_points_into_the_schema_s_file() {
     for (from, to, place, message) in [
-        ("\"integer\"", "\"integr\"", (3, 35), "/properties/hours/type"),
-        ("2}", "\"two\"}", (3, 57), "does not satisfy"),
+        ("\"integer\"", "\"integr\"", (3, 36), "/properties/hours/type"),
+        ("2}", "\"two\"}", (3, 58), "does not satisfy"),
         ("}}", "}", (4, 1), "not JSON"),
         ("\"object\"", "\"string\"", (2, 11), "settings are an object"),
     ] {
