@@ -142,6 +142,8 @@ fn yield_or_stop<T: GuestState>(mut store: StoreContextMut<'_, T>) -> wasmtime::
     let limit = store.data_mut().guest().limits().wall;
     match POLL.get() {
         Some((begin, before)) if before + begin.elapsed() > limit => Err(Trap::WallClock { limit }.into()),
-        _ => Ok(UpdateDeadline::Yield(1)),
+        // tokio's own yield lets its I/O and timers have a turn too; the engine's plain one would put
+        // the run at the end of the queue, and with nothing else queued starve the driver.
+        _ => Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))),
     }
 }
