@@ -1,6 +1,6 @@
 //! What a plugin can ask for, as values: the arguments of every action of `wit/`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use shopwright_model::{
     Millis,
     discount_actions::{Offer, Value},
@@ -12,8 +12,7 @@ use shopwright_model::{
 use crate::facts::ShopFacts;
 
 /// An action with its place in `wit/`. Serialised as its [`ActionKind`] alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "ActionKind", into = "ActionKind")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Action {
     /// WIT interface, such as `messaging`.
     pub interface: &'static str,
@@ -111,9 +110,15 @@ impl From<ActionKind> for Action {
     }
 }
 
-impl From<Action> for ActionKind {
-    fn from(action: Action) -> Self {
-        action.kind
+impl Serialize for Action {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.kind.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Action {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        ActionKind::deserialize(from).map(Self::from)
     }
 }
 
