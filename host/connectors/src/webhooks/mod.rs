@@ -1,0 +1,3 @@
+//! What all webhooks share.
+
+pub mod signature;
