@@ -1,0 +1,58 @@
+//! What a guest's host calls do. `workflow` and `memory` are the engine's own; reads and actions come
+//! from `shopwright_commerce` through [`surface`].
+
+pub(crate) mod memory;
+pub(crate) mod surface;
+pub(crate) mod workflow;
+
+use std::{future::Future, pin::Pin};
+
+use shopwright_sandbox::HostFunctions;
+
+use crate::cx::RunCx;
+
+/// What a live call computes.
+pub(crate) type Live<'a, R> = Pin<Box<dyn Future<Output = wasmtime::Result<R>> + Send + 'a>>;
+
+/// All host functions.
+pub(crate) fn all() -> HostFunctions<RunCx> {
+    let mut functions = HostFunctions::new();
+    workflow::register(&mut functions);
+    memory::register(&mut functions);
+    let mut surface = surface::Linked(functions);
+    shopwright_commerce::register(&mut surface);
+    surface.0
+}
+
+/// Links a host function whose answer goes into the journal: `f` runs only when the call is live.
+pub(crate) fn journaled<P, R>(
+    functions: &mut HostFunctions<RunCx>,
+    interface: &'static str,
+    function: &'static str,
+    call: &'static str,
+    f: for<'a> fn(&'a mut RunCx, P) -> Live<'a, R>,
+) where
+    P: wasmtime::component::ComponentNamedList + wasmtime::component::Lift + serde::Serialize + Send + Sync + 'static,
+    R: wasmtime::component::ComponentType
+        + wasmtime::component::Lower
+        + serde::Serialize
+        + serde::de::DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    use crate::cx::Replay;
+    functions.add_async(interface, function, move |mut store: wasmtime::StoreContextMut<'_, RunCx>, params: P| {
+        Box::new(async move {
+            let cx = store.data_mut();
+            match cx.replay::<P, R>(call, &params)? {
+                Replay::Answered(answer) => Ok((answer,)),
+                Replay::Live(args) => {
+                    let answer = f(cx, params).await?;
+                    cx.record(call, args, &answer)?;
+                    Ok((answer,))
+                }
+            }
+        })
+    });
+}

@@ -1,0 +1,383 @@
+//! Versions and installations: from an uploaded component to one that takes events.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use shopwright_policy::Grants;
+use shopwright_registry::{Settings, permissions};
+use shopwright_store::{InstallationRow, ScheduleRow, VersionRow, ops::RunState};
+
+use crate::{
+    Change, Engine, EngineError, Install, Installation, Mode, VersionInfo,
+    core::Core,
+    install::{Installed, Program, is_free},
+    shop::ShopState,
+};
+
+/// Makes an installation's row ready for use.
+pub(crate) async fn installed(core: &Arc<Core>, row: InstallationRow) -> Result<Installed, EngineError> {
+    let program = core.program(&row.digest).await?;
+    let grants = parse_json(&row.grants)?;
+    let grants = Grants::parse(&grants).map_err(EngineError::internal)?;
+    let record = Installation {
+        id: row.id,
+        shop: row.shop,
+        plugin: row.plugin,
+        version: row.version,
+        digest: row.digest,
+        settings: parse_json(&row.settings)?,
+        grants: grants.clone(),
+        mode: Mode::parse(&row.mode),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    };
+    Ok(Installed { settings: record.settings.to_string().into(), record, program, grants: Arc::new(grants) })
+}
+
+fn parse_json(text: &str) -> Result<Value, EngineError> {
+    serde_json::from_str(text).map_err(EngineError::internal)
+}
+
+fn row_of(record: &Installation) -> Result<InstallationRow, EngineError> {
+    Ok(InstallationRow {
+        shop: record.shop.clone(),
+        id: record.id.clone(),
+        plugin: record.plugin.clone(),
+        version: record.version.clone(),
+        digest: record.digest.clone(),
+        settings: record.settings.to_string(),
+        grants: serde_json::to_string(&record.grants).map_err(EngineError::internal)?,
+        mode: record.mode.as_str().into(),
+        rollout: "{}".into(),
+        limits: "{}".into(),
+        created_at: record.created_at,
+        updated_at: record.updated_at,
+        removed_at: None,
+    })
+}
+
+/// The functions a program asks for that need a grant.
+fn asked(program: &Program) -> Vec<(String, String)> {
+    program
+        .asks_for()
+        .filter(|(interface, _)| !is_free(interface))
+        .map(|(interface, function)| (interface.to_owned(), function.to_owned()))
+        .collect()
+}
+
+fn check_settings(program: &Program, settings: &Value) -> Result<Value, EngineError> {
+    let settings = if settings.is_null() { Value::Object(serde_json::Map::new()) } else { settings.clone() };
+    let Some(schema) = &program.manifest.settings else {
+        return match settings.as_object() {
+            Some(object) if object.is_empty() => Ok(settings),
+            _ => Err(EngineError::invalid("bad-settings", "/settings", "this plugin has no settings")),
+        };
+    };
+    Settings::validate(schema, &settings).map_err(|errors| {
+        let field = errors.first().map_or_else(String::new, |e| e.path.clone());
+        let reasons: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.path, e.message)).collect();
+        EngineError::invalid("bad-settings", format!("/settings{field}"), reasons.join("; "))
+    })
+}
+
+fn check_grants(program: &Program, grants: Option<&Value>) -> Result<Grants, EngineError> {
+    let asked = asked(program);
+    let pairs = || asked.iter().map(|(i, f)| (i.as_str(), f.as_str()));
+    let Some(json) = grants else { return Ok(Grants::everything(pairs())) };
+    let grants = Grants::parse(json).map_err(|e| EngineError::invalid("bad-grants", "/grants", e))?;
+    let difference = grants.difference(pairs());
+    if !difference.missing.is_empty() {
+        return Err(EngineError::Refused {
+            code: "not-granted",
+            reason: format!(
+                "the plugin imports functions that are not granted, so it cannot start: {}. Grant them, or leave the plugin out",
+                difference.missing.join(", ")
+            ),
+        });
+    }
+    if !difference.unused.is_empty() {
+        let reason = format!("never more than asked: the plugin does not import {}", difference.unused.join(", "));
+        return Err(EngineError::invalid("bad-grants", "/grants", reason));
+    }
+    Ok(grants)
+}
+
+impl Engine {
+    /// Takes a component: inspects it, checks its manifest down to every CEL and cron text, compiles it,
+    /// and keeps it as a version of its plugin.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] or [`EngineError::Invalid`] with what is wrong and where; a version that
+    /// exists with other bytes is a conflict.
+    pub async fn add_component(&self, shop: &str, bytes: Vec<u8>, source: &str) -> Result<VersionInfo, EngineError> {
+        let core = &self.core;
+        core.shop(shop)?;
+        let refused = |code: &'static str| move |reason: String| EngineError::Refused { code, reason };
+        let imports = core.sandbox.inspect(&bytes).map_err(|e| refused("bad-component")(e.to_string()))?;
+        let manifest = shopwright_registry::extract(&bytes)
+            .map_err(|e| refused("bad-manifest")(e.to_string()))?
+            .ok_or_else(|| refused("no-manifest")("the component carries no manifest: build it with `shopwright plugin build`".into()))?;
+        let digest = shopwright_registry::digest(&bytes);
+        let program = Arc::new(Program::new(core, &digest, manifest, imports)?);
+        let _changing = core.changing.lock().await;
+        let version = program.manifest.version.to_string();
+        let name = program.manifest.name.clone();
+        let now = core.clock.now();
+        let info = |source: &str, created_at| -> Result<VersionInfo, EngineError> {
+            let asked = asked(&program);
+            let permissions = permissions::permissions(&asked).map_err(|e| refused("bad-component")(e.to_string()))?;
+            Ok(VersionInfo {
+                plugin: name.clone(),
+                version: version.clone(),
+                digest: digest.clone(),
+                manifest: program.manifest.clone(),
+                summary: permissions::summary_with_hosts(&permissions, &program.manifest.http),
+                permissions,
+                source: source.into(),
+                created_at,
+            })
+        };
+        if let Some(known) = core.store.version(shop, &name, &version).await? {
+            if known.digest == digest {
+                return info(&known.source, known.created_at);
+            }
+            return Err(EngineError::Conflict {
+                code: "version-exists",
+                reason: format!(
+                    "{name} {version} is there already with other bytes ({}): versions never change; raise the version in plugin.toml",
+                    known.digest
+                ),
+            });
+        }
+        let (sandbox, compiled_digest, compiled_bytes) = (core.sandbox.clone(), digest.clone(), bytes.clone());
+        let compiled = tokio::task::spawn_blocking(move || sandbox.compile(&compiled_bytes, &compiled_digest))
+            .await
+            .map_err(EngineError::internal)?
+            .map_err(|e| refused("bad-component")(e.to_string()))?;
+        // Linking shows whether its types are those of wit/: a component that calls a function by
+        // another type is refused now, not at its first event.
+        core.sandbox
+            .prepare(&compiled, &core.functions, &|_, _| true)
+            .map_err(|e| refused("bad-component")(e.to_string()))?;
+        let info = info(source, now)?;
+        core.store.component_put(&digest, bytes).await?;
+        core.store
+            .version_put(VersionRow {
+                shop: shop.into(),
+                plugin: name.clone(),
+                version: version.clone(),
+                digest: digest.clone(),
+                manifest: serde_json::to_string(&program.manifest).map_err(EngineError::internal)?,
+                imports: serde_json::to_string(&asked(&program)).map_err(EngineError::internal)?,
+                source: source.into(),
+                created_at: now,
+            })
+            .await?;
+        core.programs.write().insert(digest, program);
+        Ok(info)
+    }
+
+    /// The versions of plugins that a shop has, by name and version.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn versions(&self, shop: &str) -> Result<Vec<VersionInfo>, EngineError> {
+        let mut all = Vec::new();
+        for row in self.core.store.versions_list(shop).await? {
+            let manifest: shopwright_registry::Manifest = serde_json::from_str(&row.manifest).map_err(EngineError::internal)?;
+            let asked: Vec<(String, String)> = serde_json::from_str(&row.imports).map_err(EngineError::internal)?;
+            let permissions = permissions::permissions(&asked).map_err(EngineError::internal)?;
+            all.push(VersionInfo {
+                plugin: row.plugin,
+                version: row.version,
+                digest: row.digest,
+                summary: permissions::summary_with_hosts(&permissions, &manifest.http),
+                manifest,
+                permissions,
+                source: row.source,
+                created_at: row.created_at,
+            });
+        }
+        Ok(all)
+    }
+
+    async fn version(&self, shop: &str, plugin: &str, version: Option<&str>) -> Result<VersionRow, EngineError> {
+        let store = &self.core.store;
+        if let Some(version) = version {
+            let row = store.version(shop, plugin, version).await?;
+            return row.ok_or_else(|| EngineError::not_found("version", format!("{plugin} {version}")));
+        }
+        let rows = store.versions_list(shop).await?.into_iter().filter(|row| row.plugin == plugin);
+        let newest = rows.max_by_key(|row| row.version.parse::<semver::Version>().ok());
+        newest.ok_or_else(|| EngineError::not_found("plugin", plugin))
+    }
+
+    /// Enables a plugin in a shop.
+    ///
+    /// # Errors
+    /// No such version, settings against the schema (with the place), grants that do not fit, an id that
+    /// is taken, or the store's. Nothing is half-applied.
+    pub async fn install(&self, shop: &str, request: Install) -> Result<Installation, EngineError> {
+        let core = &self.core;
+        let state = core.shop(shop)?;
+        let version = self.version(shop, &request.plugin, request.version.as_deref()).await?;
+        let program = core.program(&version.digest).await?;
+        let id = request.id.unwrap_or_else(|| request.plugin.clone());
+        let slug = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if id.is_empty() || id.len() > 63 || !id.chars().all(slug) {
+            return Err(EngineError::invalid("bad-id", "/id", "it must be 1 to 63 lower-case letters, digits and hyphens"));
+        }
+        let settings = check_settings(&program, &request.settings)?;
+        let grants = check_grants(&program, request.grants.as_ref())?;
+        core.prepared(&version.digest, &grants).await?;
+        let _changing = core.changing.lock().await;
+        if state.installed(&id).is_some() {
+            return Err(EngineError::Conflict {
+                code: "installation-exists",
+                reason: format!("there is an installation `{id}` already: change it, or give this one another id"),
+            });
+        }
+        let now = core.clock.now();
+        let record = Installation {
+            id,
+            shop: shop.into(),
+            plugin: version.plugin,
+            version: version.version,
+            digest: version.digest,
+            settings,
+            grants,
+            mode: request.mode.unwrap_or(Mode::Live),
+            created_at: now,
+            updated_at: now,
+        };
+        self.keep(&state, record.clone(), program).await?;
+        Ok(record)
+    }
+
+    /// Changes an installation. Effective for the next event; runs in flight keep version and settings.
+    ///
+    /// # Errors
+    /// As [`Engine::install`]. Nothing is half-applied.
+    pub async fn change(&self, shop: &str, id: &str, change: Change) -> Result<Installation, EngineError> {
+        let core = &self.core;
+        let state = core.shop(shop)?;
+        let _changing = core.changing.lock().await;
+        let before = state.installed(id).ok_or_else(|| EngineError::not_found("installation", id))?;
+        let mut record = before.record.clone();
+        let mut program = before.program.clone();
+        if let Some(version) = &change.version {
+            let row = self.version(shop, &record.plugin, Some(version)).await?;
+            program = core.program(&row.digest).await?;
+            record.version = row.version;
+            record.digest = row.digest;
+        }
+        record.settings = check_settings(&program, change.settings.as_ref().unwrap_or(&record.settings))?;
+        let grants = match change.grants {
+            Some(grants) => grants,
+            None => {
+                // What the version before was granted, less what this one does not import: an upgrade that
+                // imports more is held until the difference is granted.
+                let asked = asked(&program);
+                let kept: Vec<_> = record
+                    .grants
+                    .iter()
+                    .filter(|grant| asked.iter().any(|(i, f)| grant.function == format!("{i}.{f}")))
+                    .cloned()
+                    .collect();
+                serde_json::to_value(kept).map_err(EngineError::internal)?
+            }
+        };
+        record.grants = check_grants(&program, Some(&grants))?;
+        if let Some(mode) = change.mode {
+            record.mode = mode;
+        }
+        core.prepared(&record.digest, &record.grants).await?;
+        record.updated_at = core.clock.now();
+        self.keep(&state, record.clone(), program).await?;
+        Ok(record)
+    }
+
+    /// Removes an installation: its live runs are cancelled, its history stays.
+    ///
+    /// # Errors
+    /// No such installation, or the store's.
+    pub async fn remove(&self, shop: &str, id: &str) -> Result<(), EngineError> {
+        let core = &self.core;
+        let state = core.shop(shop)?;
+        let _changing = core.changing.lock().await;
+        let installed = state.installed(id).ok_or_else(|| EngineError::not_found("installation", id))?;
+        let mut row = row_of(&installed.record)?;
+        row.removed_at = Some(core.clock.now());
+        row.updated_at = core.clock.now();
+        core.store.installation_put(row).await?;
+        core.store.schedules_put(shop, id, Vec::new()).await?;
+        state.set_installed(id, None);
+        for live in [RunState::Blocked, RunState::Waiting, RunState::Active] {
+            loop {
+                let filter = shopwright_store::RunFilter {
+                    state: Some(live),
+                    installation: Some(id.into()),
+                    limit: 200,
+                    ..shopwright_store::RunFilter::default()
+                };
+                let runs = core.store.runs_list(shop, &filter).await?;
+                if runs.is_empty() {
+                    break;
+                }
+                for run in runs {
+                    core.store.cancel(shop, run.id, core.clock.now(), "the installation was removed").await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A shop's installations, by id.
+    ///
+    /// # Errors
+    /// No such shop.
+    pub fn installations(&self, shop: &str) -> Result<Vec<Installation>, EngineError> {
+        Ok(self.core.shop(shop)?.installations().by_id.values().map(|i| i.record.clone()).collect())
+    }
+
+    /// Writes an installation with its schedules and puts it to use.
+    async fn keep(&self, state: &Arc<ShopState>, record: Installation, program: Arc<Program>) -> Result<(), EngineError> {
+        let core = &self.core;
+        let now = core.clock.now();
+        let mut schedules = Vec::new();
+        if record.mode != Mode::Paused {
+            let known = core.store.schedules_list(&record.shop).await?;
+            for workflow in &program.workflows {
+                for (n, (schedule, _)) in workflow.schedules.iter().enumerate() {
+                    let n = i64::try_from(n).unwrap_or(i64::MAX);
+                    let cron = schedule.to_string();
+                    // A schedule that stays keeps its place in time.
+                    let same = known.iter().find(|row| {
+                        row.installation == record.id && row.workflow == workflow.name && row.n == n && row.cron == cron
+                    });
+                    schedules.push(ScheduleRow {
+                        shop: record.shop.clone(),
+                        installation: record.id.clone(),
+                        workflow: workflow.name.clone(),
+                        n,
+                        cron,
+                        next_at: same.and_then(|row| row.next_at).or_else(|| schedule.next_after(now, state.zone)),
+                        last_at: same.and_then(|row| row.last_at),
+                    });
+                }
+            }
+        }
+        core.store.installation_put(row_of(&record)?).await?;
+        for row in &schedules {
+            if let Some(at) = row.next_at {
+                core.due_by(at);
+            }
+        }
+        core.store.schedules_put(&record.shop, &record.id, schedules).await?;
+        let (settings, grants) = (record.settings.to_string().into(), Arc::new(record.grants.clone()));
+        let id = record.id.clone();
+        state.set_installed(&id, Some(Arc::new(Installed { record, program, settings, grants })));
+        core.timer.notify_one();
+        Ok(())
+    }
+}
