@@ -4,18 +4,26 @@
 //!   as the custom section `shopwright:manifest` ([`embed`], [`extract`]).
 //! - [`permissions`]: what the functions a component imports mean, in words.
 //! - [`settings`]: the JSON Schema of a plugin's settings: checked, and settings checked against it.
+//! - [`oci`]: plugins in OCI registries and folders. [`signing`]: who vouches for them.
+//! - [`catalogue`]: signed lists of plugins, and looking in them. [`lock`]: what was installed, pinned.
 //!
 //! Nothing here runs a plugin or talks to a store: the engine compiles the CEL and cron texts that a
 //! manifest carries, and the sandbox says what a component imports.
 
+pub mod catalogue;
+pub mod lock;
 pub mod manifest;
+pub mod oci;
 pub mod permissions;
 pub mod settings;
+pub mod signing;
 
 mod error;
 mod json_place;
 
+pub use catalogue::Catalogue;
 pub use error::RegistryError;
+pub use lock::Lock;
 pub use manifest::{
     Concurrency, ConcurrencyRule, Limits, Manifest, ManifestError, Missed, Problem, Retry, Template, Trigger, Workflow,
     embed, extract,

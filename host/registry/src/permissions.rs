@@ -137,6 +137,11 @@ pub fn find(interface: &str, function: &str) -> Option<Permission> {
     ALL.iter().find(|known| known.interface == name && known.function == function).copied()
 }
 
+/// The permission that [`Permission::name`] gives as `name`.
+pub fn named(name: &str) -> Option<Permission> {
+    name.split_once('.').and_then(|(interface, function)| find(interface, function))
+}
+
 /// The permissions that a component's imports (interface, function) are, each once, in the order of a
 /// summary.
 ///

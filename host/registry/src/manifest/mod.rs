@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use check::Problem;
+pub(crate) use check::is_slug;
 pub use section::{FORMAT, SECTION, embed, extract};
 pub use toml::FILE_NAME;
 
