@@ -42,7 +42,7 @@ pub enum SandboxError {
     /// It imports what no plugin gets.
     #[error(
         "the component imports what the host gives to no plugin: {}. Plugins have no files, sockets \
-         or clocks of their own; use the interfaces of {PACKAGE}",
+         or web access of their own; use the interfaces of {PACKAGE}",
         names.join(", ")
     )]
     Refused {

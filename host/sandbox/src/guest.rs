@@ -259,10 +259,16 @@ impl Guest {
         Ok(())
     }
 
-    /// Before a run: a fresh instance holds nothing, and no guest gets more than the pool has.
+    /// Before a run: a fresh instance has used nothing and begins its random sequence anew, also
+    /// where the state of a suspended run is used again. No guest gets more than the pool has.
     pub(crate) fn begin(&mut self, pool_memory: usize) {
-        self.memory = 0;
         self.limits.memory_bytes = self.limits.memory_bytes.min(pool_memory);
+        self.memory = 0;
+        self.memory_peak = 0;
+        self.random = None;
+        self.log.spent = 0;
+        self.log.partial.iter_mut().for_each(Vec::clear);
+        self.log.stderr_tail.clear();
     }
 }
 

@@ -11,10 +11,12 @@ use std::{
 use tokio::sync::Semaphore;
 use wasmtime::{
     Store, StoreContextMut, UpdateDeadline,
-    component::{ComponentExportIndex, ComponentNamedList, ComponentType, InstancePre, Lift, Lower},
+    component::{
+        ComponentExportIndex, ComponentNamedList, ComponentType, InstancePre, Lift, Lower, types::ComponentItem,
+    },
 };
 
-use crate::{GuestState, Trap, trap::RunFacts};
+use crate::{GuestState, SandboxError, Trap, trap::RunFacts};
 
 /// Live component-model handles per instance. The stub's streams are a handful; a guest that opens
 /// them in a loop would fill the host's memory.
@@ -44,6 +46,26 @@ impl<T: 'static> Clone for Prepared<T> {
 impl<T: GuestState> Prepared<T> {
     pub(crate) fn new(pre: InstancePre<T>, run: ComponentExportIndex, pool: Pool) -> Self {
         Self { pre, run, pool }
+    }
+
+    /// Whether the plugin's `run` has these types: to be asked once, when a plugin is prepared. Without
+    /// asking, a mismatch ends every run.
+    ///
+    /// # Errors
+    /// [`SandboxError::Link`] with the first difference.
+    pub fn check<P, R>(&self) -> Result<(), SandboxError>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentType + Lift,
+    {
+        let link = |source| SandboxError::Link { source };
+        let component = self.pre.component();
+        match component.get_export(None, self.run) {
+            Some((ComponentItem::ComponentFunc(run), _)) => {
+                run.typecheck::<P, (R,)>(&self.pre.instance_type()).map_err(link)
+            }
+            _ => Err(SandboxError::NoHandler),
+        }
     }
 
     /// Makes an instance, calls the handler's `run`, and drops the instance. `P` is the tuple of its

@@ -6,11 +6,12 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use wasmtime::{
     Engine,
-    component::{Component, Linker},
+    component::{Component, Linker, types::ComponentItem},
 };
 
 use crate::{
-    Guest, GuestLimits, GuestState, HostFunctions, Imports, PACKAGE, Prepared, Probe, SandboxError, SandboxOptions,
+    Guest, GuestLimits, GuestState, HostFault, HostFunctions, Imports, PACKAGE, Prepared, Probe, SandboxError,
+    SandboxOptions,
     cache::ArtefactCache,
     engine,
     inspect::{Outline, find_export},
@@ -44,9 +45,6 @@ impl std::fmt::Debug for Compiled {
     }
 }
 
-/// One per digest: its lock makes concurrent callers compile once.
-type Slot = Arc<Mutex<Option<Arc<Compiled>>>>;
-
 /// The engine with its settings, its instance pool and its compiled components. One per process.
 pub struct Sandbox {
     engine: Engine,
@@ -56,7 +54,8 @@ pub struct Sandbox {
     probe: Probe,
     pool: Pool,
     cache: Option<ArtefactCache>,
-    compiled: Mutex<HashMap<String, Slot>>,
+    compiled: Mutex<HashMap<String, Arc<Compiled>>>,
+    compiling: Mutex<()>,
 }
 
 impl Sandbox {
@@ -78,7 +77,16 @@ impl Sandbox {
             memory_bytes: options.memory_bytes,
             argument_bytes: options.argument_bytes,
         };
-        Ok(Self { engine, options, features, probe, pool, cache, compiled: Mutex::new(HashMap::new()) })
+        Ok(Self {
+            engine,
+            options,
+            features,
+            probe,
+            pool,
+            cache,
+            compiled: Mutex::new(HashMap::new()),
+            compiling: Mutex::new(()),
+        })
     }
 
     /// What was chosen on this machine.
@@ -106,30 +114,29 @@ impl Sandbox {
 
     /// The component of a digest, from memory or from the cache folder; none if it must be compiled.
     pub fn load(&self, digest: &str) -> Option<Arc<Compiled>> {
-        let slot = self.slot(digest);
-        let mut slot = slot.lock();
-        if slot.is_none() {
-            *slot = self.load_artefact(digest);
+        if let Some(compiled) = self.compiled.lock().get(digest) {
+            return Some(compiled.clone());
         }
-        slot.clone()
+        let compiled = self.load_artefact(digest)?;
+        Some(self.compiled.lock().entry(digest.to_owned()).or_insert(compiled).clone())
     }
 
     /// The component of a digest, from memory, from the cache folder, or compiled from `bytes`, whose
-    /// digest it must be. Compiling takes about a second per megabyte, on all cores: not on the way of an event, and
-    /// not on an async thread.
+    /// digest it must be. Compiling takes about a second per megabyte, on all cores: not on the way of
+    /// an event, and not on an async thread.
     ///
     /// # Errors
     /// Those of [`Sandbox::inspect`], and [`SandboxError::Compile`].
     pub fn compile(&self, bytes: &[u8], digest: &str) -> Result<Arc<Compiled>, SandboxError> {
-        let slot = self.slot(digest);
-        let mut slot = slot.lock();
-        if slot.is_none() {
-            *slot = self.load_artefact(digest);
-        }
-        if let Some(compiled) = &*slot {
-            return Ok(compiled.clone());
+        if let Some(compiled) = self.load(digest) {
+            return Ok(compiled);
         }
         let imports = self.inspect(bytes)?;
+        // One at a time: it uses all cores, and who waited finds it done.
+        let _compiling = self.compiling.lock();
+        if let Some(compiled) = self.compiled.lock().get(digest) {
+            return Ok(compiled.clone());
+        }
         let component =
             Component::from_binary(&self.engine, bytes).map_err(|source| SandboxError::Compile { source })?;
         if let Some(cache) = &self.cache
@@ -138,7 +145,7 @@ impl Sandbox {
             tracing::warn!(digest, %error, "a compiled plugin could not be kept on disk");
         }
         let compiled = Arc::new(Compiled { component, digest: digest.to_owned(), imports });
-        *slot = Some(compiled.clone());
+        self.compiled.lock().insert(digest.to_owned(), compiled.clone());
         Ok(compiled)
     }
 
@@ -149,14 +156,6 @@ impl Sandbox {
             && let Err(error) = cache.remove(digest)
         {
             tracing::warn!(digest, %error, "a compiled plugin could not be removed from disk");
-        }
-    }
-
-    fn slot(&self, digest: &str) -> Slot {
-        let mut compiled = self.compiled.lock();
-        match compiled.get(digest) {
-            Some(slot) => slot.clone(),
-            None => compiled.entry(digest.to_owned()).or_default().clone(),
         }
     }
 
@@ -210,20 +209,13 @@ impl Sandbox {
         let link = |source| SandboxError::Link { source };
         let mut linker = Linker::new(&self.engine);
         self.link_wasi(&mut linker, compiled)?;
-        let ty = compiled.component.component_type();
-        for (full, import) in ty.imports(&self.engine) {
-            let Some(name) = InterfaceName::parse(full).filter(|name| name.package == PACKAGE) else {
-                continue;
-            };
-            let wasmtime::component::types::ComponentItem::ComponentInstance(instance) = import.ty else {
-                continue;
-            };
+        for (full, items) in self.host_instances(compiled) {
             // An interface of types alone becomes an empty instance.
-            let mut linked = linker.instance(full).map_err(link)?;
-            for (function, _) in instance.exports(&self.engine) {
-                // Types have no entry; every function has one, as checked above.
-                if let Some(add) = functions.get(name.interface, function) {
-                    add(&mut linked).map_err(link)?;
+            let mut instance = linker.instance(&full).map_err(link)?;
+            for (interface, function) in &items {
+                // Every one is there, as checked above.
+                if let Some(add) = functions.get(interface, function) {
+                    add(&mut instance).map_err(link)?;
                 }
             }
         }
@@ -250,7 +242,17 @@ impl Sandbox {
         let link = |source| SandboxError::Link { source };
         let mut linker = Linker::new(&self.engine);
         self.link_wasi(&mut linker, compiled)?;
-        linker.define_unknown_imports_as_traps(&compiled.component).map_err(link)?;
+        for (full, items) in self.host_instances(compiled) {
+            let mut instance = linker.instance(&full).map_err(link)?;
+            for (interface, function) in items {
+                let fault = HostFault { function: format!("{interface}.{function}") };
+                instance
+                    .func_new(&function, move |_, _, _, _| {
+                        Err(wasmtime::format_err!("there are no host functions at install").context(fault.clone()))
+                    })
+                    .map_err(link)?;
+            }
+        }
         let pre = linker.instantiate_pre(&compiled.component).map_err(link)?;
         let prepared = Prepared::new(pre, index, self.pool.clone());
         let limits = GuestLimits {
@@ -274,6 +276,26 @@ impl Sandbox {
             }
         }
         Ok(())
+    }
+
+    /// The package's interfaces that a component imports, by full name, each with its functions as
+    /// (interface, function).
+    fn host_instances(&self, compiled: &Compiled) -> Vec<(String, Vec<(String, String)>)> {
+        let ty = compiled.component.component_type();
+        ty.imports(&self.engine)
+            .filter_map(|(full, import)| {
+                let name = InterfaceName::parse(full).filter(|name| name.package == PACKAGE)?;
+                let ComponentItem::ComponentInstance(instance) = import.ty else {
+                    return None;
+                };
+                let functions = instance
+                    .exports(&self.engine)
+                    .filter(|(_, export)| matches!(export.ty, ComponentItem::ComponentFunc(_)))
+                    .map(|(function, _)| (name.interface.to_owned(), function.to_owned()))
+                    .collect();
+                Some((full.to_owned(), functions))
+            })
+            .collect()
     }
 
     /// The index of an exported function of one of the package's interfaces.

@@ -217,6 +217,56 @@ async fn a_huge_argument_is_refused_before_it_is_copied() {
     assert!(matches!(trap, Trap::Guest { .. } | Trap::TooMuchData { .. }), "{trap:?}");
 }
 
+/// A plugin whose `run(text: string) -> string` has these bodies of `realloc`, `run` and `post`.
+fn echo(realloc: &str, run: &str, post: &str) -> shopwright_sandbox::Prepared<shopwright_sandbox::Guest> {
+    let bytes = wat::parse_str(format!(
+        r#"(component
+            (core module $m
+                (memory (export "memory") 400)
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) {realloc})
+                (func (export "run") (param i32 i32) (result i32) {run})
+                (func (export "post") (param i32) {post}))
+            (core instance $i (instantiate $m))
+            (func $run (param "text" string) (result string)
+                (canon lift (core func $i "run")
+                    (memory (core memory $i "memory"))
+                    (realloc (core func $i "realloc"))
+                    (post-return (core func $i "post"))))
+            (instance $handler (export "run" (func $run)))
+            (export "shopwright:plugin/handler@0.1.0" (instance $handler)))"#
+    ))
+    .unwrap();
+    SANDBOX.prepare(&compile(&bytes).unwrap(), &HostFunctions::new(), &|_, _| true).unwrap()
+}
+
+/// The functions that the component model itself calls in a guest are the guest's too.
+#[tokio::test]
+async fn hostile_allocators_results_and_clean_ups_end_the_run() {
+    let ok = "(i32.store (i32.const 0) (i32.const 8)) (i32.store (i32.const 4) (i32.const 5)) (i32.const 0)";
+    let huge = "(i32.store (i32.const 0) (i32.const 8)) (i32.store (i32.const 4) (i32.const 20000000)) (i32.const 0)";
+    let wild = "(i32.const -16)";
+    let endless = "(loop $l (br $l))";
+    let run = async |realloc: &str, run: &str, post: &str| {
+        echo(realloc, run, post).run::<_, String>(guest(|l| l.fuel = 1_000_000), ("hello",)).await.1
+    };
+    assert_eq!(run("(i32.const 8)", ok, "").await.unwrap(), "hello");
+    for (realloc, body, post) in [
+        ("(i32.const 8)", wild, ""),
+        (wild, ok, ""),
+        ("(i32.const 8)", "unreachable", ""),
+        ("(i32.const 8)", ok, "unreachable"),
+    ] {
+        let trap = run(realloc, body, post).await.unwrap_err();
+        assert!(matches!(trap, Trap::Guest { .. }), "{realloc} {body} {post}: {trap:?}");
+    }
+    for (realloc, body, post) in [("(loop $l (br $l)) (i32.const 0)", ok, ""), ("(i32.const 8)", ok, endless)] {
+        let trap = run(realloc, body, post).await.unwrap_err();
+        assert!(matches!(trap, Trap::OutOfFuel { .. }), "{realloc} {post}: {trap:?}");
+    }
+    let trap = run("(i32.const 8)", huge, "").await.unwrap_err();
+    assert!(matches!(trap, Trap::TooMuchData { .. }), "{trap:?}");
+}
+
 #[tokio::test]
 async fn exit_and_sleep_are_refused_with_what_to_use() {
     let exit = Plugin {

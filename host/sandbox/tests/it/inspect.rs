@@ -197,3 +197,14 @@ fn a_function_of_another_type_is_named_when_linking() {
     assert!(matches!(error, SandboxError::Link { .. }), "{error:?}");
     assert!(error.to_string().contains("orders"), "{error}");
 }
+
+#[test]
+fn a_handler_of_another_type_is_named_before_it_runs() {
+    let plugin = Plugin { core: r#"(func (export "run") (result i32) (i32.const 0))"#, ..Plugin::default() }.prepare();
+    plugin.check::<(), u32>().unwrap();
+    let error = plugin.check::<(), String>().unwrap_err();
+    assert!(matches!(error, SandboxError::Link { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("string") && text.contains("u32"), "{text}");
+    assert!(plugin.check::<(String,), u32>().is_err());
+}

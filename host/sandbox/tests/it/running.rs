@@ -276,7 +276,7 @@ async fn the_settings_schema_is_read_without_host_functions() {
 /// How many runs per second `threads` workers make.
 fn throughput(threads: usize, prepared: &shopwright_sandbox::Prepared<Guest>) -> f64 {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).build().unwrap();
-    const RUNS: u32 = 20_000;
+    const RUNS: u32 = 200_000;
     let begin = std::time::Instant::now();
     runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
