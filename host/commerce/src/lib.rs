@@ -23,7 +23,6 @@ mod support;
 mod support_actions;
 mod surface;
 
-
 pub use changes::{Outgoing, OwnEvent, OwnWrites, Why, changes, discount_code};
 pub use paging::SCAN_LIMIT;
 pub use reader::{Cursor, Doc, PriceChangeRow, PriceCursor, Reader, Unavailable};

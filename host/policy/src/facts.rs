@@ -92,7 +92,7 @@ pub struct Facts {
     pub shop: ShopFacts,
     /// The variant whose price is to change. None: not there.
     pub variant: Option<VariantFacts>,
-    /// Its price changes, newest first. None: not gathered.
+    /// Its price changes in any order: all that the need names. None: not gathered.
     pub price_changes: Option<Vec<PriceChangeFact>>,
     /// The customer a message goes to. None: not there.
     pub customer: Option<CustomerFacts>,

@@ -78,39 +78,42 @@ pub fn judge(action: &Action, facts: &Facts, rules: &Rules, grant: &Grant) -> Ve
         return Verdict::Allow;
     }
     let consent = message(&action.kind).and_then(|(_, channel, purpose)| {
-        let rule = rules.consent(channel, purpose)?;
-        let finding = judge_consent(facts.customer.as_ref(), channel);
-        Some((rule, finding))
+        let (rule, mode) = rules.consent(channel, purpose)?;
+        Some((rule, mode, judge_consent(facts.customer.as_ref(), channel)))
     });
     let others = rules
         .enabled()
         .filter(|rule| rule.kind != RuleKind::MarketingConsent)
-        .map(|rule| (rule.clone(), judge_rule(rule, &action.kind, facts, rules)));
+        .map(|rule| (rule, rule.mode, judge_rule(rule, &action.kind, facts, rules)));
 
     let mut question: Option<Verdict> = None;
-    let mut wait: Option<(Millis, Verdict)> = None;
-    for (rule, finding) in consent.into_iter().chain(others) {
-        let (breached, detail) = match finding {
+    let mut wait: Option<(Millis, &Rule, String)> = None;
+    for (rule, mode, finding) in consent.into_iter().chain(others) {
+        let (mode, detail) = match finding {
             Finding::Fine | Finding::Unknown(Unknown::Allow, _) => continue,
-            Finding::Breach => (rule.mode, String::new()),
+            Finding::Breach => (mode, String::new()),
             Finding::Unchecked(detail) | Finding::Unknown(Unknown::Deny, detail) => (Mode::Deny, detail),
             Finding::Unknown(Unknown::Ask, detail) => (Mode::Ask, detail),
             Finding::Until(until, detail) => {
-                if wait.as_ref().is_none_or(|(known, _)| until > *known) {
-                    let verdict = Verdict::NotYet { until, rule: rule.id.clone(), words: in_words(&rule, &detail) };
-                    wait = Some((until, verdict));
+                if wait.as_ref().is_none_or(|(known, ..)| until > *known) {
+                    wait = Some((until, rule, detail));
                 }
                 continue;
             }
         };
-        let words = in_words(&rule, &detail);
-        match breached {
-            Mode::Deny => return Verdict::Deny { rule: rule.id, words },
-            Mode::Ask if question.is_none() => question = Some(Verdict::Ask { rule: rule.id, words }),
+        match mode {
+            Mode::Deny => return Verdict::Deny { rule: rule.id.clone(), words: in_words(rule, &detail) },
+            Mode::Ask if question.is_none() => {
+                question = Some(Verdict::Ask { rule: rule.id.clone(), words: in_words(rule, &detail) });
+            }
             Mode::Ask => {}
         }
     }
-    question.or(wait.map(|(_, verdict)| verdict)).unwrap_or(Verdict::Allow)
+    let later = |(until, rule, detail): (Millis, &Rule, String)| {
+        let words = in_words(rule, &detail);
+        Verdict::NotYet { until, rule: rule.id.clone(), words }
+    };
+    question.or(wait.map(later)).unwrap_or(Verdict::Allow)
 }
 
 fn in_words(rule: &Rule, detail: &str) -> String {
@@ -188,8 +191,7 @@ fn judge_consent(customer: Option<&CustomerFacts>, channel: Channel) -> Finding 
         .max_by_key(|consent| (consent.at, !consent.granted));
     match latest {
         Some(consent) if consent.granted => Finding::Fine,
-        Some(_) => Finding::Breach,
-        None => Finding::Breach,
+        _ => Finding::Breach,
     }
 }
 
@@ -254,19 +256,23 @@ fn judge_margin(price: &Money, variant: &VariantFacts, least: Percent, if_unknow
 }
 
 /// Compares with the price at the window's begin: what the oldest change within it replaced, or the
-/// present price where there was none.
+/// present price where there was none. Of several changes at that very moment none is known to be the
+/// oldest: the price must keep to each.
 fn judge_change(price: &Money, variant: &VariantFacts, facts: &Facts, most: Percent, hours: u32) -> Finding {
     let Some(changes) = &facts.price_changes else {
         return Finding::Unchecked("earlier changes of this price are not known".into());
     };
     let begin = facts.now - Millis::from(hours) * HOUR;
-    // Newest first: of changes at the same moment the last in the list is the oldest.
-    let oldest = changes.iter().rev().filter(|change| change.at > begin).min_by_key(|change| change.at);
-    let reference = oldest.map_or(&variant.price, |change| &change.before);
-    match comparable(price, reference, "the earlier price") {
-        Ok(reference) => breach_if(!most.covers((i128::from(price.amount) - reference).abs(), reference)),
-        Err(finding) => finding,
+    let first = changes.iter().map(|change| change.at).filter(|&at| at > begin).min();
+    let oldest = changes.iter().filter(|change| Some(change.at) == first).map(|change| &change.before);
+    for reference in oldest.chain(first.is_none().then_some(&variant.price)) {
+        match comparable(price, reference, "the earlier price") {
+            Ok(reference) if most.covers((i128::from(price.amount) - reference).abs(), reference) => {}
+            Ok(_) => return Finding::Breach,
+            Err(finding) => return finding,
+        }
     }
+    Finding::Fine
 }
 
 fn judge_ceiling(offer: &Offer, percent: Option<Percent>, amount: Option<&Money>, rules: &Rules) -> Finding {
@@ -279,7 +285,7 @@ fn judge_ceiling(offer: &Offer, percent: Option<Percent>, amount: Option<&Money>
     match &offer.value {
         Value::Percent(asked) => match percent {
             // Both are the doubles nearest to decimals, so their order is that of the decimals.
-            Some(most) => breach_if(!(*asked <= most.as_f64())),
+            Some(most) => breach_if(asked.is_nan() || *asked > most.as_f64()),
             None => none_for(|kind| matches!(kind, RuleKind::DiscountCeiling { percent: Some(_), .. }), "in percent"),
         },
         Value::Amount(asked) => match amount {

@@ -1,6 +1,6 @@
 //! The rules a shop sets, and the set of them.
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use serde::{Deserialize, Serialize, Serializer};
 use shopwright_model::{customers::Channel, messaging::Purpose, types::Money};
@@ -421,20 +421,18 @@ impl Rules {
         rules
     }
 
-    /// The rule that demands consent for such a message; none: no consent is needed.
-    pub(crate) fn consent(&self, channel: Channel, purpose: Purpose) -> Option<Rule> {
+    /// The rule that demands consent for such a message, and what a breach leads to; none: no consent is
+    /// needed.
+    pub(crate) fn consent(&self, channel: Channel, purpose: Purpose) -> Option<(&Rule, Mode)> {
+        static BUILT_IN: LazyLock<Rule> = LazyLock::new(|| Rule::new("marketing-consent", RuleKind::MarketingConsent));
         if purpose == Purpose::Transactional {
             return None;
         }
         let all = || self.rules.iter().filter(|rule| rule.kind == RuleKind::MarketingConsent);
-        let enabled = all().find(|rule| rule.enabled);
-        let any = enabled.or_else(|| all().next());
-        let mut rule = any.cloned().unwrap_or_else(|| Rule::new("marketing-consent", RuleKind::MarketingConsent));
+        let rule = all().find(|rule| rule.enabled).or_else(|| all().next()).unwrap_or(&BUILT_IN);
         match channel {
-            Channel::Sms => rule.mode = Mode::Deny,
-            Channel::Email if !rule.enabled => return None,
-            Channel::Email => {}
+            Channel::Sms => Some((rule, Mode::Deny)),
+            Channel::Email => rule.enabled.then_some((rule, rule.mode)),
         }
-        Some(rule)
     }
 }

@@ -1,10 +1,10 @@
 //! Which articles answer a question, by the words they share.
 //!
 //! Words are reduced to stems, so that "returning" finds "returns"; words that carry no meaning are left
-//! out of the question. A word's weight grows with its rarity among the articles: `log2(articles / having)
-//! + 1`, in whole numbers so that the same shop gives the same order on every machine. A word in the title
-//! counts in full, in the text half, and a tenth more for every repetition up to three. The score is the
-//! share of the question's weight that was found.
+//! out of the question. A word's weight grows with its rarity among the articles, `1 + log2(articles /
+//! having)`, in whole numbers so that the same shop gives the same order on every machine. A word in the
+//! title counts in full, in the text half, and a tenth more for every repetition up to three. The score is
+//! the share of the question's weight that was found.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -101,7 +101,8 @@ fn a_verdict_rests_on_counters_that_the_same_action_moves() {
             assert!(counters_of(&action).contains(key), "{key} of {action:?}");
         }
         let mut expected: Vec<String> = expected.into_iter().map(Into::into).collect();
-        (counted.sort(), expected.sort());
+        counted.sort();
+        expected.sort();
         assert_eq!(counted, expected, "{action:?}");
     }
     // Without such rules nothing is counted.
