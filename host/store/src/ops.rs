@@ -6,6 +6,9 @@
 
 use shopwright_model::{Entity, EntityKind, Millis, RunId};
 
+/// The fence that a new run is stored with; every taking, waking and cancelling adds one.
+pub const FIRST_FENCE: i64 = 1;
+
 /// An event to be accepted, with all that is to happen in the same transaction.
 #[derive(Debug, Clone, Default)]
 pub struct NewEvent {
@@ -126,9 +129,12 @@ pub enum TriggerKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Started {
     /// It is active. `replaced` were cancelled for it.
-    Active { /// The run. 
-        run: RunId, /// Those cancelled. 
-        replaced: Vec<RunId> },
+    Active {
+        /// The run.
+        run: RunId,
+        /// Those cancelled.
+        replaced: Vec<RunId>,
+    },
     /// It waits in line.
     Blocked(RunId),
     /// The key was taken and the rule is skip.

@@ -1,0 +1,135 @@
+//! Node numbers. Every process that works on a database has a number of its own: it is in the ids that
+//! the process gives and on the runs that it holds.
+//!
+//! On PostgreSQL a number is leased and renewed. A node that stops renewing loses its runs to the
+//! others, whose fences then keep its late writes out.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use shopwright_model::Millis;
+
+use crate::{
+    error::{Result, StoreError},
+    sql::{Backend, Statement, args},
+    store::{Database, PROCESS_COUNT, Store, StoreOptions},
+};
+
+/// How long a lease holds without being renewed.
+const LEASE: Millis = 30_000;
+/// How often it is renewed.
+const RENEW: Duration = Duration::from_secs(10);
+/// Node numbers have 10 bits.
+const NODES: i64 = 1024;
+
+/// Takes this process's number, or the one that its name had before. Gives it and the session's name.
+pub(crate) async fn lease(database: &Database, options: &StoreOptions) -> Result<(i64, String)> {
+    let now = options.clock.now();
+    let session = format!("{}-{}-{now}", std::process::id(), PROCESS_COUNT.fetch_add(1, Ordering::Relaxed));
+    let mut connection = database.write.acquire().await?;
+    // Two nodes may start at the same moment: whoever loses the race for a number looks again.
+    for _ in 0..100 {
+        let rows = connection.query("SELECT node, name, lease_until FROM nodes ORDER BY node", args![]).await?;
+        let mut free = 0;
+        let mut mine = None;
+        for row in &rows {
+            let (node, name, until) = (row.int(0)?, row.text(1)?, row.int(2)?);
+            if name == options.node_name {
+                mine = Some(node);
+            } else if node == free && until >= now {
+                free += 1;
+            }
+        }
+        if let Some(node) = mine {
+            let statement = Statement::new(
+                "UPDATE nodes SET session = ?, lease_until = ? WHERE node = ? AND name = ?",
+                args![&session, now + LEASE, node, &options.node_name],
+            );
+            if connection.execute(&statement).await? == 1 {
+                return Ok((node, session));
+            }
+            continue;
+        }
+        if free >= NODES {
+            return Err(StoreError::unavailable(format!("all {NODES} node numbers are taken")));
+        }
+        let statement = Statement::new(
+            "INSERT INTO nodes (node, name, session, lease_until) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            args![free, &options.node_name, &session, now + LEASE],
+        );
+        if connection.execute(&statement).await? == 1 {
+            return Ok((free, session));
+        }
+        // The number belongs to a node that is gone, and whose runs nobody has taken over yet.
+        for statement in take_over(now) {
+            connection.execute(&statement).await?;
+        }
+    }
+    Err(StoreError::unavailable("no node number could be leased"))
+}
+
+/// Frees the runs and the numbers of nodes whose lease ran out.
+fn take_over(now: Millis) -> Vec<Statement> {
+    vec![
+        Statement::new(
+            "UPDATE runs SET node = NULL WHERE state = 'active' AND node IN (SELECT node FROM nodes WHERE lease_until < ?)",
+            args![now],
+        ),
+        Statement::new("DELETE FROM nodes WHERE lease_until < ?", args![now]),
+    ]
+}
+
+/// Renews the lease for as long as the store is open. A SQLite file has one process, held by a lock:
+/// nothing to renew.
+pub(crate) fn keep(store: &Store) {
+    if store.backend() == Backend::Sqlite {
+        return;
+    }
+    let weak = Arc::downgrade(&store.inner);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(RENEW).await;
+            let Some(inner) = weak.upgrade() else { return };
+            if inner.closed.load(Ordering::Acquire) {
+                return;
+            }
+            if let Err(error) = renew(&Store { inner }).await {
+                tracing::warn!(%error, "the node's lease was not renewed");
+            }
+        }
+    });
+}
+
+async fn renew(store: &Store) -> Result<()> {
+    let inner = &store.inner;
+    let now = inner.options.clock.now();
+    let mut statements = vec![Statement::new(
+        "UPDATE nodes SET lease_until = ? WHERE node = ? AND session = ? RETURNING node",
+        args![now + LEASE, inner.node, &inner.session],
+    )];
+    statements.extend(take_over(now));
+    let rows = store.write(statements).await?;
+    if rows.first().is_none_or(Vec::is_empty) {
+        let reason =
+            format!("node {} was taken over by another process of the name `{}`", inner.node, inner.options.node_name);
+        tracing::error!("{reason}");
+        inner.closed.store(true, Ordering::Release);
+        return Err(StoreError::unavailable(reason));
+    }
+    Ok(())
+}
+
+/// Gives the number back, so that others need not wait for the lease to run out.
+pub(crate) async fn release(store: &Store) {
+    let inner = &store.inner;
+    let statement = Statement::new(
+        "UPDATE nodes SET lease_until = 0 WHERE node = ? AND session = ?",
+        args![inner.node, &inner.session],
+    );
+    if let Ok(mut connection) = inner.database.write.acquire().await {
+        // The lease runs out by itself if this fails.
+        drop(connection.execute(&statement).await);
+    }
+}

@@ -1,0 +1,52 @@
+//! Reads. Point reads that runs make all the time are batched ([`loader`]) and, on SQLite, answered
+//! from memory where possible ([`cache`]); the rest are plain queries.
+//!
+//! Every read sees everything that was answered before it began.
+
+mod cache;
+mod effects;
+mod entities;
+mod events;
+mod loader;
+mod points;
+pub(crate) mod runs;
+
+use std::sync::Arc;
+
+pub(crate) use cache::{Cache, Change};
+pub(crate) use points::Loaders;
+
+use crate::{
+    error::Result,
+    faults::Faults,
+    sql::{Pool, Row, Statement},
+    store::Database,
+};
+
+/// What the loaders read with.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    pub(crate) database: Arc<Database>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) cache: Arc<Cache>,
+}
+
+impl Reader {
+    pub(crate) const fn new(database: Arc<Database>, faults: Arc<Faults>, cache: Arc<Cache>) -> Self {
+        Self { database, faults, cache }
+    }
+
+    pub(crate) async fn fetch(&self, statement: &Statement) -> Result<Vec<Row>> {
+        self.faults.check()?;
+        fetch(&self.database.read, statement).await
+    }
+}
+
+pub(crate) async fn fetch(pool: &Pool, statement: &Statement) -> Result<Vec<Row>> {
+    let mut connection = pool.acquire().await?;
+    let result = connection.fetch(statement).await;
+    if result.as_ref().is_err_and(crate::StoreError::is_unavailable) {
+        connection.discard().await;
+    }
+    result
+}
