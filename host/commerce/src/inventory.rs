@@ -34,8 +34,8 @@ fn velocity<'a>(reader: &'a dyn Reader, (variant, window): (String, Duration)) -
             )));
         }
         let now = reader.now();
-        // In range by the check above.
-        let units = reader.units_sold(&variant, now - window as Millis, now).await?;
+        // What was sold this very millisecond is part of the window. In range by the check above.
+        let units = reader.units_sold(&variant, now - window as Millis + 1, now + 1).await?;
         #[allow(clippy::cast_precision_loss)]
         Ok(units as f64 * DAY as f64 / window as f64)
     })

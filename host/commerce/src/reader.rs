@@ -82,7 +82,7 @@ pub trait Reader: Send + Sync {
     ) -> Result<Vec<Doc>, Unavailable>;
 
     /// The document with this second name (a customer's address in lower case, an order's number without
-    /// `#`); of several the first by id.
+    /// `#`); of several the last by (sort, id).
     async fn by_alt(&self, kind: EntityKind, alt: &str) -> Result<Option<String>, Unavailable>;
 
     /// All documents of a kind in ascending order of id, after that id.
@@ -91,7 +91,7 @@ pub trait Reader: Send + Sync {
     /// The product that has this variant.
     async fn variant_product(&self, variant: &str) -> Result<Option<String>, Unavailable>;
 
-    /// Units of a variant in orders placed after `from`, at the latest at `to`, cancelled ones left out.
+    /// Units of a variant in orders placed from `from` until before `to`, cancelled ones left out.
     async fn units_sold(&self, variant: &str, from: Millis, to: Millis) -> Result<i64, Unavailable>;
 
     /// Our own changes of a variant's price in descending order of (at, row), before the cursor.

@@ -90,7 +90,8 @@ impl Reader for Shelf {
     }
 
     async fn by_alt(&self, kind: EntityKind, alt: &str) -> Result<Option<String>, Unavailable> {
-        let found = self.of(kind)?.into_iter().find(|entity| entity.alt.as_deref() == Some(alt));
+        let named = self.of(kind)?.into_iter().filter(|entity| entity.alt.as_deref() == Some(alt));
+        let found = named.max_by_key(|entity| (entity.sort, entity.id.clone()));
         Ok(found.map(|entity| entity.doc.clone()))
     }
 
@@ -106,7 +107,7 @@ impl Reader for Shelf {
 
     async fn units_sold(&self, variant: &str, from: Millis, to: Millis) -> Result<i64, Unavailable> {
         let orders = self.of(EntityKind::Order)?;
-        let within = orders.iter().filter(|order| order.sort > from && order.sort <= to);
+        let within = orders.iter().filter(|order| order.sort >= from && order.sort < to);
         Ok(within.flat_map(|order| &order.sales).filter(|(sold, _)| sold == variant).map(|(_, units)| units).sum())
     }
 
