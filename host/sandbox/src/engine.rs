@@ -25,6 +25,9 @@ pub struct SandboxOptions {
     /// Whether instances come from a pool: about ten times faster, and bounded. Switched off only
     /// where the address space is known to be too small.
     pub pooling: bool,
+    /// Whether the kernel is asked which pages a run touched, where it can tell. Off only to measure
+    /// what it gives.
+    pub page_scan: bool,
 }
 
 impl Default for SandboxOptions {
@@ -37,6 +40,7 @@ impl Default for SandboxOptions {
             tick: Duration::from_millis(10),
             cache_folder: None,
             pooling: true,
+            page_scan: true,
         }
     }
 }
@@ -162,8 +166,12 @@ fn pool(options: &SandboxOptions) -> PoolingAllocationConfig {
         .table_keep_resident(8 << 10)
         // Slots that stay warm for a component, 256 KiB each: 25 MiB in all.
         .max_unused_warm_slots(100)
-        .pagemap_scan(if PoolingAllocationConfig::is_pagemap_scan_available() { Enabled::Yes } else { Enabled::No });
+        .pagemap_scan(if page_scan(options) { Enabled::Yes } else { Enabled::No });
     pool
+}
+
+fn page_scan(options: &SandboxOptions) -> bool {
+    options.page_scan && PoolingAllocationConfig::is_pagemap_scan_available()
 }
 
 /// Makes the engine that this machine allows, and says which.
@@ -189,11 +197,11 @@ pub(crate) fn start(options: &SandboxOptions) -> Result<(Engine, WasmFeatures, P
         let reason = "switched off".to_owned();
         (Engine::new(&config(options)).map_err(failed)?, Allocator::OnDemand { reason })
     };
-    let pagemap_scan = allocator == Allocator::Pooling && PoolingAllocationConfig::is_pagemap_scan_available();
+    let pagemap_scan = allocator == Allocator::Pooling && page_scan(options);
     if allocator == Allocator::Pooling && !pagemap_scan {
         tracing::warn!(
-            "this kernel has no page scan (PAGEMAP_SCAN, Linux 6.7): more threads will not give more \
-             runs per second"
+            "no page scan (PAGEMAP_SCAN, Linux 6.7) on this kernel, or it is switched off: more threads \
+             will not give more runs per second"
         );
     }
     tick(&engine, options.tick);

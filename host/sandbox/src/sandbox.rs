@@ -45,8 +45,14 @@ impl std::fmt::Debug for Compiled {
     }
 }
 
-/// The engine with its settings, its instance pool and its compiled components. One per process.
+/// The engine with its settings, its instance pool and its compiled components. One per process; a
+/// clone is the same sandbox.
+#[derive(Clone)]
 pub struct Sandbox {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     engine: Engine,
     options: SandboxOptions,
     /// What the engine takes, for the validator.
@@ -77,7 +83,7 @@ impl Sandbox {
             memory_bytes: options.memory_bytes,
             argument_bytes: options.argument_bytes,
         };
-        Ok(Self {
+        let shared = Shared {
             engine,
             options,
             features,
@@ -86,17 +92,18 @@ impl Sandbox {
             cache,
             compiled: Mutex::new(HashMap::new()),
             compiling: Mutex::new(()),
-        })
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// What was chosen on this machine.
     pub fn probe(&self) -> &Probe {
-        &self.probe
+        &self.shared.probe
     }
 
     /// Instances that could start now without waiting.
     pub fn free_instances(&self) -> usize {
-        self.pool.permits.available_permits()
+        self.shared.pool.permits.available_permits()
     }
 
     /// Validates a component without compiling it and lists what it asks for.
@@ -106,19 +113,19 @@ impl Sandbox {
     /// [`SandboxError::WrongVersion`], [`SandboxError::Refused`] with the names of all imports that no
     /// plugin gets, [`SandboxError::NoHandler`].
     pub fn inspect(&self, bytes: &[u8]) -> Result<Imports, SandboxError> {
-        if bytes.len() > self.options.component_bytes {
-            return Err(SandboxError::TooLarge { bytes: bytes.len(), limit: self.options.component_bytes });
+        if bytes.len() > self.shared.options.component_bytes {
+            return Err(SandboxError::TooLarge { bytes: bytes.len(), limit: self.shared.options.component_bytes });
         }
-        Outline::of_bytes(bytes, self.features)?.judge()
+        Outline::of_bytes(bytes, self.shared.features)?.judge()
     }
 
     /// The component of a digest, from memory or from the cache folder; none if it must be compiled.
     pub fn load(&self, digest: &str) -> Option<Arc<Compiled>> {
-        if let Some(compiled) = self.compiled.lock().get(digest) {
+        if let Some(compiled) = self.shared.compiled.lock().get(digest) {
             return Some(compiled.clone());
         }
         let compiled = self.load_artefact(digest)?;
-        Some(self.compiled.lock().entry(digest.to_owned()).or_insert(compiled).clone())
+        Some(self.shared.compiled.lock().entry(digest.to_owned()).or_insert(compiled).clone())
     }
 
     /// The component of a digest, from memory, from the cache folder, or compiled from `bytes`, whose
@@ -133,26 +140,26 @@ impl Sandbox {
         }
         let imports = self.inspect(bytes)?;
         // One at a time: it uses all cores, and who waited finds it done.
-        let _compiling = self.compiling.lock();
-        if let Some(compiled) = self.compiled.lock().get(digest) {
+        let _compiling = self.shared.compiling.lock();
+        if let Some(compiled) = self.shared.compiled.lock().get(digest) {
             return Ok(compiled.clone());
         }
         let component =
-            Component::from_binary(&self.engine, bytes).map_err(|source| SandboxError::Compile { source })?;
-        if let Some(cache) = &self.cache
+            Component::from_binary(&self.shared.engine, bytes).map_err(|source| SandboxError::Compile { source })?;
+        if let Some(cache) = &self.shared.cache
             && let Err(error) = cache.store(digest, &component)
         {
             tracing::warn!(digest, %error, "a compiled plugin could not be kept on disk");
         }
         let compiled = Arc::new(Compiled { component, digest: digest.to_owned(), imports });
-        self.compiled.lock().insert(digest.to_owned(), compiled.clone());
+        self.shared.compiled.lock().insert(digest.to_owned(), compiled.clone());
         Ok(compiled)
     }
 
     /// Forgets a component, in memory and on disk. Runs that hold it are not disturbed.
     pub fn evict(&self, digest: &str) {
-        self.compiled.lock().remove(digest);
-        if let Some(cache) = &self.cache
+        self.shared.compiled.lock().remove(digest);
+        if let Some(cache) = &self.shared.cache
             && let Err(error) = cache.remove(digest)
         {
             tracing::warn!(digest, %error, "a compiled plugin could not be removed from disk");
@@ -160,14 +167,14 @@ impl Sandbox {
     }
 
     fn load_artefact(&self, digest: &str) -> Option<Arc<Compiled>> {
-        let component = match self.cache.as_ref()?.load(&self.engine, digest) {
+        let component = match self.shared.cache.as_ref()?.load(&self.shared.engine, digest) {
             Ok(component) => component?,
             Err(error) => {
                 tracing::warn!(digest, %error, "a compiled plugin on disk is unusable; compiling it again");
                 return None;
             }
         };
-        match Outline::of_compiled(&self.engine, &component).judge() {
+        match Outline::of_compiled(&self.shared.engine, &component).judge() {
             Ok(imports) => Some(Arc::new(Compiled { component, digest: digest.to_owned(), imports })),
             Err(error) => {
                 // Accepted by an earlier version of the host, not by this one: compiling says why.
@@ -207,7 +214,7 @@ impl Sandbox {
             return Err(SandboxError::NotGranted { names });
         }
         let link = |source| SandboxError::Link { source };
-        let mut linker = Linker::new(&self.engine);
+        let mut linker = Linker::new(&self.shared.engine);
         self.link_wasi(&mut linker, compiled)?;
         for (full, items) in self.host_instances(compiled) {
             // An interface of types alone becomes an empty instance.
@@ -221,7 +228,7 @@ impl Sandbox {
         }
         let pre = linker.instantiate_pre(&compiled.component).map_err(link)?;
         let run = self.export(compiled, "handler", "run").ok_or(SandboxError::NoHandler)?;
-        Ok(Prepared::new(pre, run, self.pool.clone()))
+        Ok(Prepared::new(pre, run, self.shared.pool.clone()))
     }
 
     /// Calls an exported function without parameters that returns a string, such as `settings-schema`
@@ -240,7 +247,7 @@ impl Sandbox {
             return Ok(None);
         };
         let link = |source| SandboxError::Link { source };
-        let mut linker = Linker::new(&self.engine);
+        let mut linker = Linker::new(&self.shared.engine);
         self.link_wasi(&mut linker, compiled)?;
         for (full, items) in self.host_instances(compiled) {
             let mut instance = linker.instance(&full).map_err(link)?;
@@ -254,11 +261,11 @@ impl Sandbox {
             }
         }
         let pre = linker.instantiate_pre(&compiled.component).map_err(link)?;
-        let prepared = Prepared::new(pre, index, self.pool.clone());
+        let prepared = Prepared::new(pre, index, self.shared.pool.clone());
         let limits = GuestLimits {
             // A Python guest needs about 10 million to start.
             fuel: 500_000_000,
-            memory_bytes: self.options.memory_bytes,
+            memory_bytes: self.shared.options.memory_bytes,
             log_bytes: 64 << 10,
             output_bytes: 1 << 20,
             wall: Duration::from_secs(5),
@@ -282,14 +289,14 @@ impl Sandbox {
     /// (interface, function).
     fn host_instances(&self, compiled: &Compiled) -> Vec<(String, Vec<(String, String)>)> {
         let ty = compiled.component.component_type();
-        ty.imports(&self.engine)
+        ty.imports(&self.shared.engine)
             .filter_map(|(full, import)| {
                 let name = InterfaceName::parse(full).filter(|name| name.package == PACKAGE)?;
                 let ComponentItem::ComponentInstance(instance) = import.ty else {
                     return None;
                 };
                 let functions = instance
-                    .exports(&self.engine)
+                    .exports(&self.shared.engine)
                     .filter(|(_, export)| matches!(export.ty, ComponentItem::ComponentFunc(_)))
                     .map(|(function, _)| (name.interface.to_owned(), function.to_owned()))
                     .collect();

@@ -6,3 +6,4 @@ mod hostile;
 mod inspect;
 mod plugins;
 mod running;
+mod scaling;

@@ -6,8 +6,7 @@ use std::sync::{
 };
 
 use shopwright_sandbox::{
-    Allocator, Guest, GuestLimits, GuestState, HostFunctions, LogStream, Sandbox, SandboxError, SandboxOptions,
-    Suspend, Trap,
+    Allocator, Guest, GuestState, HostFunctions, LogStream, Sandbox, SandboxError, SandboxOptions, Suspend, Trap,
 };
 
 use crate::plugins::*;
@@ -271,53 +270,4 @@ async fn the_settings_schema_is_read_without_host_functions() {
         let text = error.to_string();
         assert!(text.contains("about.settings-schema") && text.contains(reason), "{text}");
     }
-}
-
-/// How many runs per second `threads` workers make.
-fn throughput(threads: usize, prepared: &shopwright_sandbox::Prepared<Guest>) -> f64 {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).build().unwrap();
-    const RUNS: u32 = 200_000;
-    let begin = std::time::Instant::now();
-    runtime.block_on(async {
-        let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..threads * 4 {
-            let prepared = prepared.clone();
-            let runs = RUNS / (threads as u32 * 4);
-            tasks.spawn(async move {
-                for _ in 0..runs {
-                    let guest = Guest::new(GuestLimits::default(), 1, 0);
-                    prepared.run::<(), u32>(guest, ()).await.1.unwrap();
-                }
-            });
-        }
-        tasks.join_all().await;
-    });
-    f64::from(RUNS) / begin.elapsed().as_secs_f64()
-}
-
-/// Two threads must give more runs than one. A benchmark: run it alone, on a quiet machine.
-#[test]
-#[ignore = "a measurement, wants a quiet machine"]
-fn two_threads_give_more_than_one() {
-    // Dirties 40 pages, as a small Rust plugin does.
-    let plugin = Plugin {
-        core: r#"(func (export "run") (result i32) (local $at i32)
-            (loop $l
-                (i32.store (local.get $at) (i32.const 7))
-                (local.set $at (i32.add (local.get $at) (i32.const 4096)))
-                (br_if $l (i32.lt_u (local.get $at) (i32.const 163840))))
-            (i32.const 1))"#,
-        pages: 17,
-        ..Plugin::default()
-    }
-    .prepare();
-    throughput(2, &plugin);
-    let (one, two) = (throughput(1, &plugin), throughput(2, &plugin));
-    println!(
-        "{}: one thread {one:.0} runs/s ({:.1} us), two {two:.0}, ratio {:.2}",
-        SANDBOX.probe(),
-        1e6 / one,
-        two / one
-    );
-    assert!(two > 1.2 * one, "one thread {one:.0} runs/s, two {two:.0}");
 }
