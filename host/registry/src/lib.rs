@@ -20,6 +20,7 @@ pub mod signing;
 
 mod error;
 mod json_place;
+mod schema_bounds;
 
 pub use catalogue::Catalogue;
 pub use error::RegistryError;

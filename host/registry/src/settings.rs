@@ -1,13 +1,15 @@
 //! Settings of a plugin: its JSON Schema (2020-12), and an operator's settings against it.
 //!
 //! A schema comes from a stranger, so it never leads anywhere: references stay inside the document,
-//! patterns run in linear time, and filling in defaults has an end.
+//! patterns run in linear time, and no reference leads back to itself, so that checking has an end.
 
 use std::fmt;
 
 use jsonschema::{PatternOptions, ValidationOptions, Validator, ValidatorMap};
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use crate::schema_bounds::{self, OutOfBounds};
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
@@ -17,14 +19,8 @@ const MAX_SCHEMA_BYTES: usize = 256 << 10;
 /// A pattern, compiled, takes at most about this much memory.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 
-/// More defaults than these are a schema whose defaults go on for ever.
-const MAX_DEFAULTS: usize = 10_000;
-
-/// References to references followed in a row.
-const MAX_REFERENCES: usize = 64;
-
-/// Schemas within schemas, references counted, that defaults are looked for in.
-const MAX_DEPTH: usize = 128;
+/// Settings, and defaults, are at most this deep.
+const MAX_DEPTH: usize = 64;
 
 /// What is wrong with a settings schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -108,9 +104,8 @@ impl Settings {
                 return Err(error("", "the schema does not say its type".into(), "add \"type\": \"object\""));
             }
         }
-        if let Some((path, target)) = foreign_reference(schema, "") {
-            let message = format!("the reference \"{target}\" leads out of the schema");
-            return Err(error(&path, message, "copy what it means into $defs and refer to \"#/$defs/…\""));
+        if let Err(OutOfBounds { path, message, remedy }) = schema_bounds::check(schema) {
+            return Err(error(&path, message, remedy));
         }
         if let Err(broken) = jsonschema::draft202012::meta::validate(schema) {
             let path = broken.instance_path().to_string();
@@ -134,10 +129,11 @@ impl Settings {
             let Some(default) = schema.pointer(pointer).and_then(|part| part.get("default")) else { continue };
             // An object's default may leave out what has a default itself, so it is judged filled in.
             let mut filled = default.clone();
-            let settings = Filling { schema, parts: &parts, left: MAX_DEFAULTS, depth: 0 };
-            settings
-                .run(pointer, &mut filled)
-                .map_err(|endless| error(pointer, endless.message, "remove the default that leads back to itself"))?;
+            if depth(default) > MAX_DEPTH {
+                let message = format!("the default is more than {MAX_DEPTH} deep");
+                return Err(error(&format!("{pointer}/default"), message, "make the settings flatter"));
+            }
+            Filling { schema, parts: &parts }.fill(pointer, &mut filled);
             let verdict =
                 parts.get(key).and_then(|part| part.iter_errors(&filled).next().map(|error| error.to_string()));
             if let Some(reason) = verdict {
@@ -145,11 +141,7 @@ impl Settings {
                 return Err(error(&format!("{pointer}/default"), message, "correct the default or the schema"));
             }
         }
-        let compiled = Settings { schema: schema.clone(), whole, parts };
-        compiled
-            .fill(&Value::Object(Map::new()))
-            .map_err(|broken| error("", broken.message, "remove the default that leads back to itself"))?;
-        Ok(compiled)
+        Ok(Settings { schema: schema.clone(), whole, parts })
     }
 
     /// The settings with every default filled in, if they then satisfy the schema.
@@ -157,7 +149,12 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong, each with its place.
     pub fn check(&self, settings: &Value) -> Result<Value, Vec<SettingsError>> {
-        let filled = self.fill(settings).map_err(|error| vec![error])?;
+        if depth(settings) > MAX_DEPTH {
+            let message = format!("the settings are more than {MAX_DEPTH} deep");
+            return Err(vec![SettingsError { path: String::new(), message }]);
+        }
+        let mut filled = settings.clone();
+        Filling { schema: &self.schema, parts: &self.parts }.fill("", &mut filled);
         let errors: Vec<SettingsError> = self
             .whole
             .iter_errors(&filled)
@@ -179,12 +176,14 @@ impl Settings {
         })?;
         compiled.check(settings)
     }
+}
 
-    fn fill(&self, settings: &Value) -> Result<Value, SettingsError> {
-        let mut filled = settings.clone();
-        let filling = Filling { schema: &self.schema, parts: &self.parts, left: MAX_DEFAULTS, depth: 0 };
-        filling.run("", &mut filled)?;
-        Ok(filled)
+/// How many values are within one another; a number or a text is 1.
+fn depth(value: &Value) -> usize {
+    1 + match value {
+        Value::Object(members) => members.values().map(depth).max().unwrap_or(0),
+        Value::Array(items) => items.iter().map(depth).max().unwrap_or(0),
+        _ => 0,
     }
 }
 
@@ -195,74 +194,29 @@ fn options<'i>() -> ValidationOptions<'i> {
         .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
 }
 
-/// The first reference that does not begin with `#`, with its place.
-fn foreign_reference(schema: &Value, path: &str) -> Option<(String, String)> {
-    match schema {
-        Value::Object(members) => members.iter().find_map(|(key, value)| {
-            let here = format!("{path}/{}", escape(key));
-            match (key.as_str(), value) {
-                ("$ref" | "$dynamicRef", Value::String(target)) if !target.starts_with('#') => {
-                    Some((here, target.clone()))
-                }
-                // Data, not schema.
-                ("default" | "const" | "enum" | "examples", _) => None,
-                _ => foreign_reference(value, &here),
-            }
-        }),
-        Value::Array(items) => {
-            items.iter().enumerate().find_map(|(index, item)| foreign_reference(item, &format!("{path}/{index}")))
-        }
-        _ => None,
-    }
-}
-
 /// A key as a token of a JSON pointer.
-fn escape(key: &str) -> String {
+pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-/// Fills in defaults, with a bound on how many.
+/// Fills in defaults. It has an end because the schema has no reference that leads back to itself.
 struct Filling<'a> {
     schema: &'a Value,
     parts: &'a ValidatorMap,
-    left: usize,
-    depth: usize,
-}
-
-/// The defaults of a schema go on for ever.
-fn endless() -> SettingsError {
-    let message =
-        format!("the schema has more than {MAX_DEFAULTS} defaults, or references that lead back to themselves");
-    SettingsError { path: String::new(), message }
 }
 
 impl Filling<'_> {
-    fn run(mut self, pointer: &str, value: &mut Value) -> Result<(), SettingsError> {
-        self.fill(pointer, value)
-    }
-
     /// Fills `value` by the schema at `pointer`: absent properties that have a default get it, a required
     /// object without one begins empty, and what is there is filled within. Of alternatives (`anyOf`,
     /// `oneOf`) the first that the value satisfies counts.
-    fn fill(&mut self, pointer: &str, value: &mut Value) -> Result<(), SettingsError> {
-        if self.depth == MAX_DEPTH {
-            return Err(endless());
-        }
-        self.depth += 1;
-        let filled = self.fill_here(pointer, value);
-        self.depth -= 1;
-        filled
-    }
-
-    fn fill_here(&mut self, pointer: &str, value: &mut Value) -> Result<(), SettingsError> {
-        let schema = self.schema;
-        let Some(Value::Object(rules)) = schema.pointer(pointer) else { return Ok(()) };
+    fn fill(&self, pointer: &str, value: &mut Value) {
+        let Some(Value::Object(rules)) = self.schema.pointer(pointer) else { return };
         if let Some(target) = self.target(pointer) {
-            self.fill(&target, value)?;
+            self.fill(&target, value);
         }
         if let Some(Value::Array(all)) = rules.get("allOf") {
             for index in 0..all.len() {
-                self.fill(&format!("{pointer}/allOf/{index}"), value)?;
+                self.fill(&format!("{pointer}/allOf/{index}"), value);
             }
         }
         for word in ["anyOf", "oneOf"] {
@@ -271,77 +225,60 @@ impl Filling<'_> {
                 self.parts.get(&format!("#{alternative}")).is_some_and(|validator| validator.is_valid(value))
             });
             if let Some(alternative) = chosen {
-                self.fill(&alternative, value)?;
+                self.fill(&alternative, value);
             }
         }
         match value {
             Value::Object(members) => self.fill_object(pointer, rules, members),
             Value::Array(items) => self.fill_array(pointer, rules, items),
-            _ => Ok(()),
+            _ => {}
         }
     }
 
-    fn fill_object(
-        &mut self,
-        pointer: &str,
-        rules: &Map<String, Value>,
-        members: &mut Map<String, Value>,
-    ) -> Result<(), SettingsError> {
+    fn fill_object(&self, pointer: &str, rules: &Map<String, Value>, members: &mut Map<String, Value>) {
         let properties = rules.get("properties").and_then(Value::as_object);
         let required: Vec<&str> =
             rules.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         for name in properties.into_iter().flat_map(Map::keys) {
             let part = format!("{pointer}/properties/{}", escape(name));
-            if !members.contains_key(name) {
-                let Some(default) = self.default_of(&part, required.contains(&name.as_str())) else { continue };
-                self.left = self.left.checked_sub(1).ok_or_else(endless)?;
+            if !members.contains_key(name)
+                && let Some(default) = self.default_of(&part, required.contains(&name.as_str()))
+            {
                 members.insert(name.clone(), default);
             }
             if let Some(member) = members.get_mut(name) {
-                self.fill(&part, member)?;
+                self.fill(&part, member);
             }
         }
         if rules.get("additionalProperties").is_some_and(Value::is_object) {
             let part = format!("{pointer}/additionalProperties");
             for (name, member) in members.iter_mut() {
                 if !properties.is_some_and(|known| known.contains_key(name)) {
-                    self.fill(&part, member)?;
+                    self.fill(&part, member);
                 }
             }
         }
-        Ok(())
     }
 
-    fn fill_array(
-        &mut self,
-        pointer: &str,
-        rules: &Map<String, Value>,
-        items: &mut [Value],
-    ) -> Result<(), SettingsError> {
+    fn fill_array(&self, pointer: &str, rules: &Map<String, Value>, items: &mut [Value]) {
         let first = rules.get("prefixItems").and_then(Value::as_array).map_or(0, Vec::len);
         for (index, item) in items.iter_mut().enumerate() {
             let part =
                 if index < first { format!("{pointer}/prefixItems/{index}") } else { format!("{pointer}/items") };
-            self.fill(&part, item)?;
+            self.fill(&part, item);
         }
-        Ok(())
     }
 
     /// The default of the property whose schema is at `pointer`: its own, or that of what it refers to.
     fn default_of(&self, pointer: &str, required: bool) -> Option<Value> {
-        let mut at = pointer.to_owned();
-        let mut object = false;
-        for _ in 0..MAX_REFERENCES {
-            let rules = self.schema.pointer(&at)?;
-            if let Some(default) = rules.get("default") {
-                return Some(default.clone());
-            }
-            object |= rules.get("type").and_then(Value::as_str) == Some("object");
-            match self.target(&at) {
-                Some(target) => at = target,
-                None => break,
-            }
+        let rules = self.schema.pointer(pointer)?;
+        if let Some(default) = rules.get("default") {
+            return Some(default.clone());
         }
+        if let Some(target) = self.target(pointer) {
+            return self.default_of(&target, required);
+        }
+        let object = rules.get("type").and_then(Value::as_str) == Some("object");
         (required && object).then(|| Value::Object(Map::new()))
     }
 
@@ -439,15 +376,27 @@ mod tests {
         }
     }
 
+    /// Each of these ends a process, or takes for ever, where validators follow references blindly.
     #[test]
-    fn defaults_without_an_end_are_refused_quickly() {
+    fn a_schema_that_goes_in_circles_is_refused() {
         for schema in [
             json!({"type": "object", "properties": {"a": {"$ref": "#", "default": {}}, "b": {"$ref": "#", "default": {}}}}),
             json!({"type": "object", "$ref": "#"}),
-            json!({"type": "object", "allOf": [{"$ref": "#"}]}),
+            json!({"type": "object", "anyOf": [{"$ref": "#"}]}),
+            json!({"type": "object", "not": {"$ref": "#"}}),
         ] {
             let error = Settings::compile(&schema).unwrap_err();
-            assert!(error.remedy.contains("leads back to itself"), "{error}");
+            assert!(error.message.contains("leads back to itself"), "{error}");
         }
+    }
+
+    #[test]
+    fn settings_without_an_end_are_refused() {
+        let mut deep = json!({});
+        for _ in 0..100 {
+            deep = json!({"x": deep});
+        }
+        let errors = Settings::validate(&json!({"type": "object"}), &deep).unwrap_err();
+        assert!(errors[0].message.contains("deep"), "{errors:?}");
     }
 }

@@ -93,7 +93,7 @@ fn a_manifest_carries_everything_it_names() {
 /// What stands in the good manifest, what stands there instead, and the place, words and remedy that follow.
 #[test]
 fn every_mistake_has_its_place_and_remedy() {
-    let cases: &[(&str, &str, (usize, usize), &str, &str)] = &[
+    let cases = [
         ("name = \"cart-recovery\"", "name = \"Cart Recovery\"", (1, 8), "is not a name", "\"cart-recovery\""),
         ("\"0.1.0\"", "\"0.1\"", (2, 11), "not a semantic version", "\"0.1.0\""),
         ("wit = \"0.1\"", "wit = \"0.1.0\"", (6, 7), "not a version of the interface", "\"0.1\""),
@@ -133,7 +133,7 @@ fn every_mistake_has_its_place_and_remedy() {
         assert!(GOOD.contains(from), "{from}");
         let errors = check(&GOOD.replacen(from, to, 1), SCHEMA).expect_err(to);
         let [error] = errors.as_slice() else { panic!("{to}: {errors:#?}") };
-        assert_eq!((error.line, error.column), *place, "{to}: {error}");
+        assert_eq!((error.line, error.column), place, "{to}: {error}");
         assert_eq!(error.file, "shop/plugin.toml");
         assert!(error.message.contains(message), "{to}: {error}");
         assert!(error.remedy.contains(remedy), "{to}: {error}");

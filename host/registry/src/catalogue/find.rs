@@ -58,11 +58,11 @@ fn score(entry: &Entry, word: &str) -> Option<u32> {
     (total > 0).then_some(total)
 }
 
-/// 8 for the whole text, 4 for a whole word of it, 2 for a word's beginning, 1 for any part of it.
+/// 6 for the whole text, 4 for a whole word of it, 2 for a word's beginning, 1 for any part of it.
 fn fit(text: &str, word: &str) -> u32 {
     let mut words = text.split(|c: char| !c.is_alphanumeric());
     if text == word {
-        8
+        6
     } else if words.clone().any(|known| known == word) {
         4
     } else if words.any(|known| known.starts_with(word)) {
@@ -170,5 +170,94 @@ fn compare<'a>(
         newest,
         changelog,
         permissions,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalogue(name: &str, entries: &[(&str, &str, &[&str])]) -> Catalogue {
+        let mut catalogue = Catalogue::new(name, name, "acme").unwrap();
+        for (entry, title, versions) in entries {
+            let version = |text: &&str| {
+                let (version, yanked) = text.split_once('!').unwrap_or((text, ""));
+                EntryVersion {
+                    version: version.parse().unwrap(),
+                    reference: format!("ghcr.io/acme/x@sha256:{}", "0".repeat(64)).parse().unwrap(),
+                    wit: if version.starts_with('9') { "9.0".into() } else { "0.1".into() },
+                    permissions: vec!["messaging.send-email".into()],
+                    http: Vec::new(),
+                    size: 1,
+                    changelog: Some(format!("c{version}")),
+                    yanked: (!yanked.is_empty()).then(|| yanked.to_owned()),
+                }
+            };
+            catalogue.entries.push(Entry {
+                publisher: "acme".into(),
+                name: (*entry).into(),
+                title: (*title).into(),
+                summary: "Writes to customers who left.".into(),
+                categories: vec!["marketing".into()],
+                homepage: None,
+                license: None,
+                icon: None,
+                screenshots: Vec::new(),
+                versions: versions.iter().map(version).collect(),
+            });
+        }
+        catalogue
+    }
+
+    #[test]
+    fn better_fits_come_first_and_every_word_counts() {
+        let all = catalogue(
+            "a",
+            &[
+                ("win-back", "Carts won back", &["1.0.0"]),
+                ("cart", "Recovery", &["1.0.0"]),
+                ("cart-recovery", "Cart recovery", &["1.0.0"]),
+                ("old-cart", "Cart", &["1.0.0!leaks"]),
+            ],
+        );
+        let found = |words: &str| search([&all], words).iter().map(|hit| hit.entry.name.as_str()).collect::<Vec<_>>();
+        assert_eq!(found("cart"), ["cart", "cart-recovery", "win-back", "old-cart"]);
+        assert_eq!(found("CART recov"), ["cart-recovery", "cart"]);
+        assert_eq!(found("sends email back"), ["win-back"]);
+        assert_eq!(found(""), ["cart", "cart-recovery", "win-back", "old-cart"]);
+        assert!(found("cart zebra").is_empty());
+    }
+
+    #[test]
+    fn the_newest_that_runs_is_offered_and_a_yank_is_told() {
+        let stable = catalogue("stable", &[("cart", "Cart", &["1.2.0", "1.1.0", "1.0.0!it wrote twice"])]);
+        let edge = catalogue("edge", &[("cart", "Cart", &["9.0.0", "1.5.0!broken", "1.4.0-rc.1", "1.3.0", "1.0.0"])]);
+        let have = |version: &str| {
+            [Installed {
+                publisher: "acme".into(),
+                name: "cart".into(),
+                version: version.parse().unwrap(),
+                permissions: Vec::new(),
+            }]
+        };
+        let runs = |wit: &str| wit == "0.1";
+        let both = [&stable, &edge];
+        let offered = |version: &str| {
+            let found = outdated(&have(version), both, &runs);
+            found.first().and_then(|line| line.newest).map(|newest| newest.version.to_string())
+        };
+        assert_eq!(offered("1.0.0").as_deref(), Some("1.3.0"));
+        assert_eq!(offered("1.3.0-rc.1").as_deref(), Some("1.4.0-rc.1"));
+        assert_eq!(offered("1.3.0"), None);
+        let line = &outdated(&have("1.0.0"), both, &runs)[0];
+        assert_eq!((line.catalogue, line.yanked), ("edge", Some("it wrote twice")));
+        assert_eq!(line.permissions.added.len(), 1);
+        let changes: Vec<&str> =
+            outdated(&have("1.0.0"), [&stable], &runs)[0].changelog.iter().map(|(_, text)| *text).collect();
+        assert_eq!(changes, ["c1.2.0", "c1.1.0"]);
+        let broken = &outdated(&have("1.5.0"), both, &runs)[0];
+        assert_eq!((broken.yanked, broken.newest), (Some("broken"), None));
+        let nobody = [Installed { publisher: "beta".into(), ..have("1.0.0")[0].clone() }];
+        assert!(outdated(&nobody, both, &runs).is_empty());
     }
 }

@@ -34,9 +34,11 @@ const MAX_REDIRECTS: usize = 5;
 pub struct Client {
     http: reqwest::Client,
     logins: DockerConfig,
-    /// What a registry has let us in with, by registry, repository and action.
-    admitted: Arc<Mutex<HashMap<(String, String, Action), String>>>,
+    admitted: Arc<Mutex<Admissions>>,
 }
+
+/// What registries have let us in with, by registry, repository and action.
+type Admissions = HashMap<(String, String, Action), String>;
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,11 +5,13 @@
 //! kept, and compared with its digest before it is used, and every difference has an error of its own.
 //!
 //! - [`Reference`]: where something is.
-//! - [`Client`]: the distribution protocol; [`Layout`]: the same artifacts in a folder; [`Source`]: either.
+//! - [`Client`]: the distribution protocol; [`Layout`]: the same in a folder; [`Bundle`]: the same in memory;
+//!   [`Source`]: any of them.
 //! - [`Package`], [`publish`], [`pull`]: a plugin as an artifact.
 
 mod artifact;
 mod auth;
+mod bundle;
 mod client;
 mod document;
 mod layout;
@@ -20,6 +22,7 @@ pub use artifact::{
     created_from_env, pack, publish, pull,
 };
 pub use auth::{Credentials, DockerConfig};
+pub use bundle::{BUILT_IN, Bundle};
 pub use client::Client;
 pub use document::{Descriptor, ImageManifest, MANIFEST_TYPE};
 pub use layout::Layout;
@@ -63,13 +66,15 @@ async fn copy_artifact(
     target.put_manifest(reference, &raw.bytes)
 }
 
-/// Where artifacts are read from: a registry, or a folder that was copied from one.
+/// Where artifacts are read from.
 #[derive(Debug, Clone)]
 pub enum Source {
     /// Over the network.
     Registry(Client),
     /// An OCI image layout on disk.
     Folder(Layout),
+    /// In the binary itself.
+    BuiltIn(Bundle),
 }
 
 /// A manifest as it came: its bytes are what its digest is of.
@@ -90,6 +95,7 @@ impl Source {
         match self {
             Source::Registry(client) => client.manifest(reference).await,
             Source::Folder(layout) => layout.manifest(reference),
+            Source::BuiltIn(bundle) => bundle.manifest(reference),
         }
     }
 
@@ -112,6 +118,7 @@ impl Source {
         let bytes = match self {
             Source::Registry(client) => client.blob(reference, descriptor, what).await?,
             Source::Folder(layout) => layout.blob(reference, &descriptor.digest, what)?,
+            Source::BuiltIn(bundle) => bundle.blob(reference, &descriptor.digest, what)?,
         };
         let found = bytes.len() as u64;
         if found < descriptor.size {

@@ -310,4 +310,31 @@ mod tests {
             assert!(error.contains(words), "{words}: {error}");
         }
     }
+
+    /// Encrypted by libsodium's secretbox and OpenSSL's scrypt, the key made by OpenSSL.
+    const ENCRYPTED_BY_OTHERS: &str = "\
+-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----
+eyJrZGYiOnsibmFtZSI6InNjcnlwdCIsInBhcmFtcyI6eyJOIjozMjc2OCwiciI6
+OCwicCI6MX0sInNhbHQiOiJuS1QycFNTdFFhVnZJQlM3eWpoWEVIUUtUNnk3NFFZ
+MnRvSlo1VlRiTGV3PSJ9LCJjaXBoZXIiOnsibmFtZSI6Im5hY2wvc2VjcmV0Ym94
+Iiwibm9uY2UiOiJBN0lOR0x4aHZtQUpocjF6ZGtJazZsM1RMSXQyZFpqQSJ9LCJj
+aXBoZXJ0ZXh0IjoiSFpMVDdSRlJtYncrL3pDNkkyeHZhNEdOT3pxUGVBRHpHb0Z0
+RG05eUFNSDZYOVVJSUdjRnZ0UFBRYnVGZnoyby90VjZOeFpaRVpBeUdMeFJ0ZnZB
+cDFGS3VSWkhoZjJSVFZmekgvdExhdFozQVcrT0ptUnNsRnAzOUtjQlNpMWFFTXla
+QkZJZkdsOW1vRWk1WE9KMVljQUFiN0x6cFo2NWZIMDgyQUdDRWtKVlVKSHBTc1Ew
+WlZLT1NCQ0d6MG5hR0JmV3l0cjQ5WWVYTnc9PSJ9
+-----END ENCRYPTED SIGSTORE PRIVATE KEY-----
+";
+    const ITS_PUBLIC_KEY: &str = "\
+-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEp09iocY6Q6/9dCFWCJUoFfJcaWNB
+AFdrr0BndWQ7CvT2HJ5iZB5Rt2tgyK/79SW1QfyCu1e5JocfsZTvglDXxw==
+-----END PUBLIC KEY-----
+";
+
+    #[test]
+    fn a_key_that_others_encrypted_is_read() {
+        let key = SigningKey::from_pem(ENCRYPTED_BY_OTHERS, Some("pass word")).unwrap();
+        assert_eq!(key.public().to_pem(), ITS_PUBLIC_KEY);
+    }
 }
