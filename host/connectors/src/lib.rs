@@ -10,6 +10,7 @@ pub mod callback;
 mod error;
 pub mod money;
 mod outcome;
+pub mod shopify;
 pub mod smtp;
 pub mod templates;
 pub mod webhooks;
