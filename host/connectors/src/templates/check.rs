@@ -3,7 +3,7 @@
 //! minijinja counts instructions, but one instruction can make a gigabyte (`"a" * 100000000`), and a
 //! template that stores values can double one again and again. So templates have `for`, `if` and
 //! `raw`, nothing that binds a computed value, and inside tags no operator that builds texts or lists:
-//! what is left cannot make more text than data and template hold, once for each step.
+//! no lists, tuples and maps. What is left cannot make more text than data and template hold, once for each step.
 
 /// The statements there are.
 const STATEMENTS: [&str; 8] = ["for", "endfor", "if", "elif", "else", "endif", "raw", "endraw"];
@@ -46,25 +46,39 @@ fn tag(source: &str, at: usize, close: &str, first_line: usize) -> Result<usize,
     let mut index = at;
     let mut line = first_line;
     let mut quote = None;
+    // For each open parenthesis, whether it is that of a call.
+    let mut calls = Vec::new();
+    // `for a, b in …` takes items apart.
+    let targets_end = match word(&source[at..]) {
+        "for" if close == "%}" => source[at..].find(" in ").map_or(at, |found| at + found),
+        _ => at,
+    };
+    let refused =
+        |line, byte: u8, remedy: &str| Err((line, format!("`{}` is not allowed: {remedy}", char::from(byte))));
     while index < bytes.len() {
         let byte = bytes[index];
+        let rest = &bytes[index + 1..];
         match (quote, byte) {
             (Some(_), b'\\') => index += 1,
             (Some(open), _) if open == byte => quote = None,
             (Some(_), _) => {}
             (None, b'"' | b'\'') => quote = Some(byte),
-            (None, _) if source.as_bytes()[index..].starts_with(close.as_bytes()) => return Ok(index + close.len()),
+            (None, _) if bytes[index..].starts_with(close.as_bytes()) => return Ok(index + close.len()),
             // Whitespace control: `-%}`, `+%}`, and at the start.
-            (None, b'+') if index == at || bytes[index + 1..].starts_with(close.as_bytes()) => {}
+            (None, b'+') if index == at || rest.starts_with(close.as_bytes()) => {}
             (None, b'*' | b'~' | b'+') => {
-                let reason = format!(
-                    "`{}` is not allowed: put the parts beside each other, or compute the value in the workflow",
-                    char::from(byte)
-                );
-                return Err((line, reason));
+                return refused(line, byte, "put the parts beside each other, or compute the value in the workflow");
             }
-            (None, b'[') if !index_only(&bytes[index + 1..]) => {
+            (None, b'{') => return refused(line, byte, "maps come from the data"),
+            (None, b'[') if !index_only(rest) => {
                 return Err((line, "`[` takes a number: lists come from the data".into()));
+            }
+            (None, b'(') => calls.push(is_call(&source[at..index])),
+            (None, b')') => {
+                calls.pop();
+            }
+            (None, b',') if index >= targets_end && calls.last() != Some(&true) => {
+                return refused(line, byte, "lists come from the data");
             }
             _ => {}
         }
@@ -74,6 +88,12 @@ fn tag(source: &str, at: usize, close: &str, first_line: usize) -> Result<usize,
         index += 1;
     }
     Ok(bytes.len())
+}
+
+/// Whether a parenthesis after `before` is that of a call: it follows a name that is no operator.
+fn is_call(before: &str) -> bool {
+    let name = before.trim_end().rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+    !name.is_empty() && !["in", "and", "or", "not", "is", "if", "elif", "else", "for"].contains(&name)
 }
 
 /// `0]`: an item of a list.
