@@ -21,10 +21,11 @@ pub struct GuestLimits {
     /// [`Guest::charge_log`]; each line counts 16 bytes more.
     pub log_bytes: usize,
     /// Bytes that the run may return. The sandbox refuses to copy more than the larger of this and
-    /// [`SandboxOptions::argument_bytes`](crate::SandboxOptions) out of the guest in one piece; the exact check is the caller's,
-    /// who knows what part of the outcome is text.
+    /// [`SandboxOptions::argument_bytes`](crate::SandboxOptions) out of the guest in one piece; the
+    /// exact check is the caller's, who knows what part of the outcome is text.
     pub output_bytes: usize,
-    /// Executing time per call of [`Prepared::run`](crate::Prepared::run), without what the run waits for host functions.
+    /// Executing time per call of [`Prepared::run`](crate::Prepared::run), without what the run waits
+    /// for host functions.
     pub wall: Duration,
 }
 
