@@ -239,7 +239,7 @@ impl Program {
                 schedules,
                 key,
                 rule,
-                retry: workflow.retry,
+                retry: workflow.retries,
                 guest,
                 journal_entries: few(own.journal_entries, core.limits.journal_entries),
                 effects: few(own.effects, core.limits.effects),

@@ -204,8 +204,9 @@ impl Engine {
     /// The store's.
     pub async fn cancel(&self, shop: &str, run: RunId, reason: &str) -> Result<bool, EngineError> {
         let cancelled = self.core.store.cancel(shop, run, self.core.clock.now(), reason).await?;
-        if cancelled.done {
-            intake::enqueue_ids(&self.core, &cancelled.unblocked).await;
+        if cancelled {
+            // The next of its key may be free now.
+            self.core.timer.notify_one();
             self.core.tell([Notice::RunEnded {
                 shop: shop.into(),
                 run,
@@ -216,7 +217,7 @@ impl Engine {
                 at: self.core.clock.now(),
             }]);
         }
-        Ok(cancelled.done)
+        Ok(cancelled)
     }
 
     /// Answers a question; the run that asked goes on.

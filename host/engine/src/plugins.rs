@@ -160,7 +160,7 @@ impl Engine {
             .prepare(&compiled, &core.functions, &|_, _| true)
             .map_err(|e| refused("bad-component")(e.to_string()))?;
         let info = info(source, now)?;
-        core.store.component_put(&digest, bytes).await?;
+        core.store.component_put(&digest, bytes, now).await?;
         core.store
             .version_put(VersionRow {
                 shop: shop.into(),

@@ -77,7 +77,7 @@ impl Reader for RunReader<'_> {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<Vec<Doc>, Unavailable> {
-        let after = after.map(|cursor| (cursor.sort, cursor.id.clone()));
+        let after = after.map(|cursor| (cursor.sort, cursor.id.as_str()));
         let docs = self.store.entities_owned(&self.facts.id, kind, owner, after, limit).await.map_err(down)?;
         Ok(docs.into_iter().map(|doc| self.shown(kind, doc)).collect())
     }

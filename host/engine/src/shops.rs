@@ -133,7 +133,8 @@ impl Engine {
         rule.check_currency(&state.shop.currency).map_err(|e| EngineError::invalid("bad-rule", "/", e))?;
         let _changing = core.changing.lock().await;
         core.store.guardrail_put(row_of(shop, &rule, core.clock.now())?).await?;
-        let rules = state.rules().iter().filter(|known| known.id != rule.id).cloned().chain([rule]).collect::<Vec<_>>();
+        let mut rules: Vec<Rule> = state.rules().iter().filter(|known| known.id != rule.id).cloned().collect();
+        rules.push(rule);
         *state.rules.write() = Arc::new(Rules::from(rules));
         Ok(())
     }

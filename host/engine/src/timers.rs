@@ -115,7 +115,8 @@ async fn fire(core: &Arc<Core>, row: ScheduleRow, now: Millis) -> Result<(), Sto
     });
     let Some((installed, workflow, schedule, missed)) = found else {
         // Its installation has changed since: its rows were or will be replaced.
-        return core.store.schedule_advance(&row, None, row.last_at).await;
+        core.store.schedule_advance(&row, None, row.last_at).await?;
+        return Ok(());
     };
     let mut times = Vec::new();
     let mut next = row.next_at;
@@ -161,7 +162,8 @@ async fn fire(core: &Arc<Core>, row: ScheduleRow, now: Millis) -> Result<(), Sto
         }
     }
     core.metrics.schedule_fires.inc_by(fires.len() as u64);
-    core.store.schedule_advance(&row, next, times.last().copied().or(row.last_at)).await
+    core.store.schedule_advance(&row, next, times.last().copied().or(row.last_at)).await?;
+    Ok(())
 }
 
 async fn approvals(core: &Arc<Core>) -> Result<usize, StoreError> {
@@ -176,12 +178,13 @@ async fn approvals(core: &Arc<Core>) -> Result<usize, StoreError> {
                 row.state = "escalated".into();
                 row.asked = Some(channel);
                 row.deadline_at = now + time.max(1);
-                core.store.approval_update(row, Some(message)).await?;
+                core.store.message_put(message).await?;
+                core.store.approval_update(row).await?;
             }
             None => {
                 row.state = "expired".into();
                 let run = row.run;
-                core.store.approval_update(row, None).await?;
+                core.store.approval_update(row).await?;
                 wake(core, &[run]).await?;
             }
         }
@@ -221,13 +224,13 @@ pub(crate) async fn retention(core: Arc<Core>) {
         let now = core.clock.now();
         let days = core.retention;
         let cutoffs = shopwright_store::Retention {
-            events_before: now - Millis::from(days.events) * DAY,
-            journals_before: now - Millis::from(days.runs) * DAY,
-            past_before: now - Millis::from(days.history) * DAY,
-            messages_before: now - Millis::from(days.messages) * DAY,
+            events_before: Some(now - Millis::from(days.events) * DAY),
+            journals_before: Some(now - Millis::from(days.runs) * DAY),
+            past_before: Some(now - Millis::from(days.history) * DAY),
+            messages_before: Some(now - Millis::from(days.messages) * DAY),
         };
         loop {
-            match core.store.retention_step(&cutoffs, STEP).await {
+            match core.store.retention_step(cutoffs, STEP).await {
                 Ok(0) => break,
                 Ok(removed) => {
                     core.metrics.removed.inc_by(removed);

@@ -63,7 +63,9 @@ impl Store {
     }
 
     async fn events_step(&self, before: Millis, limit: u32) -> Result<u64> {
-        let mut pass = match self.inner.pass.lock().take() {
+        // Taken in a statement of its own: the guard must not live across the query.
+        let kept = self.inner.pass.lock().take();
+        let mut pass = match kept {
             Some(pass) => pass,
             None => self.begin_pass().await?,
         };

@@ -8,6 +8,7 @@ mod effects;
 mod entities;
 mod events;
 mod loader;
+mod lookups;
 mod points;
 pub(crate) mod runs;
 
