@@ -76,6 +76,8 @@ fn faults_name_part_line_and_reason() {
         ("{% for x in [big, big] %}{% endfor %}", 1, "`[` takes a number"),
         ("{% for x in (big, big) %}{% endfor %}", 1, "`,` is not allowed"),
         ("{% for x in big, big %}{% endfor %}", 1, "`,` is not allowed"),
+        ("{% for x\tin\tbig, big %} in {% endfor %}", 1, "`,` is not allowed"),
+        ("{% for x in(big, big) %} in {% endfor %}", 1, "`,` is not allowed"),
         ("{{ (big, big)|join }}", 1, "`,` is not allowed"),
         ("{{ {big: 1}|join }}", 1, "`{` is not allowed"),
         ("{% for a in many %}{% for b in many %}{{ b }}{% endfor %}{% endfor %}", 1, "steps"),

@@ -49,10 +49,7 @@ fn tag(source: &str, at: usize, close: &str, first_line: usize) -> Result<usize,
     // For each open parenthesis, whether it is that of a call.
     let mut calls = Vec::new();
     // `for a, b in …` takes items apart.
-    let targets_end = match word(&source[at..]) {
-        "for" if close == "%}" => source[at..].find(" in ").map_or(at, |found| at + found),
-        _ => at,
-    };
+    let targets_end = if close == "%}" && word(&source[at..]) == "for" { at + targets(&source[at..]) } else { at };
     let refused =
         |line, byte: u8, remedy: &str| Err((line, format!("`{}` is not allowed: {remedy}", char::from(byte))));
     while index < bytes.len() {
@@ -88,6 +85,13 @@ fn tag(source: &str, at: usize, close: &str, first_line: usize) -> Result<usize,
         index += 1;
     }
     Ok(bytes.len())
+}
+
+/// Where the targets of a `for` end: at the first word `in`.
+fn targets(tag: &str) -> usize {
+    let part_of_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let ends = |found: usize| !tag[..found].ends_with(part_of_word) && !tag[found + 2..].starts_with(part_of_word);
+    tag.match_indices("in").map(|(found, _)| found).find(|found| ends(*found)).unwrap_or(0)
 }
 
 /// Whether a parenthesis after `before` is that of a call: it follows a name that is no operator.
