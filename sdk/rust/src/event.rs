@@ -237,6 +237,8 @@ events! {
     TicketUpdated = "ticket.updated" { ticket: Ticket }
     /// A ticket was resolved.
     TicketResolved = "ticket.resolved" { ticket: Ticket }
+    /// A ticket was closed, resolved or not.
+    TicketClosed = "ticket.closed" { ticket: Ticket }
     /// A review was written.
     ReviewCreated = "review.created" { review: Review }
     /// A competitor asks for another price.

@@ -115,7 +115,7 @@ pub mod prelude {
         hours,
         log::Level as LogLevel,
         messaging::{Email, Sms},
-        minutes, seconds, weeks,
+        minutes, seconds, settings, weeks,
     };
 }
 

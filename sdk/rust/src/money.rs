@@ -115,6 +115,11 @@ impl Money {
         Ok(Money { amount, currency: self.currency.clone() })
     }
 
+    /// One of `count` equal parts, rounded half away from zero; all of it for 0.
+    pub fn part_of(&self, count: u32) -> Money {
+        Money { amount: (self.amount as f64 / f64::from(count.max(1))).round() as i64, currency: self.currency.clone() }
+    }
+
     /// `percent` per cent of the amount, rounded half away from zero.
     pub fn percent(&self, percent: f64) -> Money {
         Money { amount: (self.amount as f64 * percent / 100.0).round() as i64, currency: self.currency.clone() }

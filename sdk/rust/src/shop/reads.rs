@@ -35,24 +35,31 @@ type Read<T> = Result<T, ReadError>;
 ///     Ok(sum)
 /// }
 /// ```
-pub struct Pages<T, F> {
-    read: F,
+pub struct Pages<'a, T> {
+    read: Box<dyn FnMut(&Page) -> Read<PageOf<T>> + 'a>,
     limit: u32,
     after: Option<String>,
     items: vec::IntoIter<T>,
     more: bool,
 }
 
-impl<T, F> Pages<T, F> {
+/// The items of a page, and where the next one begins.
+type PageOf<T> = (Vec<T>, Option<String>);
+
+impl<'a, T> Pages<'a, T> {
+    fn new(read: impl FnMut(&Page) -> Read<PageOf<T>> + 'a) -> Pages<'a, T> {
+        Pages { read: Box::new(read), limit: 50, after: None, items: Vec::new().into_iter(), more: true }
+    }
+
     /// How many items one read asks for: 1 to 250, 50 unless told.
     #[must_use]
-    pub fn by(mut self, limit: u32) -> Pages<T, F> {
+    pub fn by(mut self, limit: u32) -> Pages<'a, T> {
         self.limit = limit;
         self
     }
 }
 
-impl<T, F: FnMut(&Page) -> Read<(Vec<T>, Option<String>)>> Iterator for Pages<T, F> {
+impl<T> Iterator for Pages<'_, T> {
     type Item = Read<T>;
 
     fn next(&mut self) -> Option<Read<T>> {
@@ -76,10 +83,6 @@ impl<T, F: FnMut(&Page) -> Read<(Vec<T>, Option<String>)>> Iterator for Pages<T,
             }
         }
     }
-}
-
-fn pages<T, F: FnMut(&Page) -> Read<(Vec<T>, Option<String>)>>(read: F) -> Pages<T, F> {
-    Pages { read, limit: 50, after: None, items: Vec::new().into_iter(), more: true }
 }
 
 /// The shop's customers.
@@ -108,8 +111,8 @@ impl Customers {
     }
 
     /// Those for which a CEL expression over `item` holds, in the order of their ids.
-    pub fn query(self, condition: &str) -> impl Iterator<Item = Read<Customer>> + use<'_> {
-        pages(move |page| host::customers::query(condition, page).map(|found| (found.items, found.next)))
+    pub fn query(self, condition: &str) -> Pages<'_, Customer> {
+        Pages::new(move |page| host::customers::query(condition, page).map(|found| (found.items, found.next)))
     }
 }
 
@@ -129,8 +132,8 @@ impl Catalog {
     }
 
     /// Those for which a CEL expression over `item` holds, in the order of their ids.
-    pub fn query(self, condition: &str) -> impl Iterator<Item = Read<Product>> + use<'_> {
-        pages(move |page| host::catalog::query(condition, page).map(|found| (found.items, found.next)))
+    pub fn query(self, condition: &str) -> Pages<'_, Product> {
+        Pages::new(move |page| host::catalog::query(condition, page).map(|found| (found.items, found.next)))
     }
 }
 
@@ -172,17 +175,14 @@ impl Orders {
     }
 
     /// Newest first.
-    pub fn of_customer<'a>(
-        self,
-        customer: &'a (impl CustomerId + ?Sized),
-    ) -> Pages<Order, impl FnMut(&Page) -> Read<(Vec<Order>, Option<String>)> + 'a> {
+    pub fn of_customer<'a>(self, customer: &'a (impl CustomerId + ?Sized)) -> Pages<'a, Order> {
         let id = customer.customer_id();
-        pages(move |page| host::orders::of_customer(id, page).map(|found| (found.items, found.next)))
+        Pages::new(move |page| host::orders::of_customer(id, page).map(|found| (found.items, found.next)))
     }
 
     /// Those for which a CEL expression over `item` holds, in the order of their ids.
-    pub fn query(self, condition: &str) -> impl Iterator<Item = Read<Order>> + use<'_> {
-        pages(move |page| host::orders::query(condition, page).map(|found| (found.items, found.next)))
+    pub fn query(self, condition: &str) -> Pages<'_, Order> {
+        Pages::new(move |page| host::orders::query(condition, page).map(|found| (found.items, found.next)))
     }
 }
 
@@ -218,12 +218,9 @@ impl Support {
     }
 
     /// All, newest first.
-    pub fn of_customer<'a>(
-        self,
-        customer: &'a (impl CustomerId + ?Sized),
-    ) -> Pages<Ticket, impl FnMut(&Page) -> Read<(Vec<Ticket>, Option<String>)> + 'a> {
+    pub fn of_customer<'a>(self, customer: &'a (impl CustomerId + ?Sized)) -> Pages<'a, Ticket> {
         let id = customer.customer_id();
-        pages(move |page| host::support::of_customer(id, page).map(|found| (found.items, found.next)))
+        Pages::new(move |page| host::support::of_customer(id, page).map(|found| (found.items, found.next)))
     }
 
     /// Articles of the help centre that share a word with `text`, best first. `limit` is 1 to 20.
@@ -254,10 +251,7 @@ impl Market {
     }
 
     /// Our own price changes, newest first.
-    pub fn changes<'a>(
-        self,
-        variant: &'a str,
-    ) -> Pages<PriceChange, impl FnMut(&Page) -> Read<(Vec<PriceChange>, Option<String>)> + 'a> {
-        pages(move |page| host::market::changes_of(variant, page).map(|found| (found.items, found.next)))
+    pub fn changes<'a>(self, variant: &'a str) -> Pages<'a, PriceChange> {
+        Pages::new(move |page| host::market::changes_of(variant, page).map(|found| (found.items, found.next)))
     }
 }
