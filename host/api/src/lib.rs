@@ -1,1 +1,110 @@
-//! (placeholder)
+//! The admin API, and where platforms deliver their webhooks.
+//!
+//! One file a resource in [`routes`]. What they share: [`auth`] (who may), [`extract`] (bodies, queries and
+//! paths whose faults are told with their place), [`paging`], [`problem`] (every error is an RFC 9457
+//! document with a stable code), [`context`] (request ids, spans, figures, panics), [`serve`].
+//!
+//! A handler gets the shop it works on from its [`auth`] extractor alone, and passes it to every call of
+//! the engine and the store: nothing can be reached across shops.
+
+pub mod auth;
+pub mod cloudevents;
+pub mod context;
+pub mod extract;
+pub mod openapi;
+pub mod paging;
+pub mod problem;
+pub mod routes;
+pub mod serve;
+
+mod faults;
+mod figures;
+mod state;
+
+use axum::{Router, middleware};
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use routes::tokens::first_owner;
+pub use serve::serve;
+pub use state::{ApiOptions, ApiState, ShopifyAccess};
+
+use routes::openapi::Document;
+
+fn described() -> OpenApiRouter<ApiState> {
+    use routes::{
+        approvals, audit, events, feed, guardrails, health, installations, mailbox, model, plugins, runs, schedules,
+        shops, tokens, webhooks,
+    };
+    OpenApiRouter::with_openapi(openapi::Api::openapi())
+        .routes(routes!(events::send, events::list))
+        .routes(routes!(events::show))
+        .routes(routes!(feed::feed))
+        .routes(routes!(model::kinds))
+        .routes(routes!(model::list))
+        .routes(routes!(model::show, model::put, model::remove))
+        .routes(routes!(model::import))
+        .routes(routes!(model::import_state))
+        .routes(routes!(plugins::upload, plugins::list))
+        .routes(routes!(plugins::versions))
+        .routes(routes!(plugins::show))
+        .routes(routes!(plugins::permissions))
+        .routes(routes!(installations::create, installations::list))
+        .routes(routes!(installations::show, installations::change, installations::remove))
+        .routes(routes!(installations::pause))
+        .routes(routes!(installations::resume))
+        .routes(routes!(runs::list, runs::start))
+        .routes(routes!(runs::counts))
+        .routes(routes!(runs::show))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(runs::effects))
+        .routes(routes!(schedules::list))
+        .routes(routes!(guardrails::list))
+        .routes(routes!(guardrails::put, guardrails::remove))
+        .routes(routes!(mailbox::list))
+        .routes(routes!(mailbox::show))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::show))
+        .routes(routes!(approvals::answer))
+        .routes(routes!(tokens::create, tokens::list))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(tokens::me))
+        .routes(routes!(shops::create, shops::list))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
+        .routes(routes!(webhooks::shopify))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(health::code))
+}
+
+/// The description of the whole API, as `/api/v1/openapi.json` gives it.
+#[must_use]
+pub fn description() -> utoipa::openapi::OpenApi {
+    let (_, mut api) = described().routes(routes!(described_here)).split_for_parts();
+    openapi::complete(&mut api);
+    api
+}
+
+/// Stands for [`routes::openapi::openapi`] in the description: its own state differs from the others'.
+#[utoipa::path(
+    get, path = "/api/v1/openapi.json", tag = "health", security(()),
+    responses((status = 200, description = "This description, OpenAPI 3.1", body = Object)),
+)]
+async fn described_here() {}
+
+/// All routes, ready to be served.
+#[must_use]
+pub fn router(state: ApiState) -> Router {
+    let text = description().to_json().unwrap_or_default();
+    let document = Router::new()
+        .route("/api/v1/openapi.json", axum::routing::get(routes::openapi::openapi))
+        .with_state(Document(text.into()));
+    let (router, _) = described().split_for_parts();
+    router
+        .with_state(state.clone())
+        .merge(document)
+        .fallback(context::no_route)
+        .layer(middleware::from_fn_with_state(state.around().clone(), context::surround))
+}

@@ -1,0 +1,260 @@
+//! Installations: plugins enabled in a shop.
+
+use axum::{extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use shopwright_engine::{Change, Install, Installation, Mode};
+use shopwright_model::Millis;
+use utoipa::ToSchema;
+
+use crate::{
+    auth::{Access, Operator, Viewer},
+    extract::{Json, Path},
+    paging::Page,
+    problem::{Problem, Result},
+    state::{ApiState, recorded},
+};
+
+/// How an installation treats events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModeView {
+    /// Its runs act.
+    Live,
+    /// Its runs' actions are judged and recorded, not carried out.
+    Shadow,
+    /// It starts no runs; those that wait go on.
+    Paused,
+}
+
+impl From<Mode> for ModeView {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Live => Self::Live,
+            Mode::Shadow => Self::Shadow,
+            Mode::Paused => Self::Paused,
+        }
+    }
+}
+
+impl From<ModeView> for Mode {
+    fn from(mode: ModeView) -> Self {
+        match mode {
+            ModeView::Live => Self::Live,
+            ModeView::Shadow => Self::Shadow,
+            ModeView::Paused => Self::Paused,
+        }
+    }
+}
+
+/// A plugin enabled in a shop.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct InstallationView {
+    /// Unique in the shop.
+    pub id: String,
+    /// Plugin's name.
+    pub plugin: String,
+    /// Version that new runs get.
+    pub version: String,
+    /// Its component's digest.
+    pub digest: String,
+    /// How it treats events.
+    pub mode: ModeView,
+    /// Settings, defaults filled in.
+    #[schema(value_type = Object)]
+    pub settings: serde_json::Value,
+    /// What it may do: `[{"function": "orders.get"}, …]`.
+    #[schema(value_type = Vec<Object>)]
+    pub grants: shopwright_policy::Grants,
+    /// When it was made, in milliseconds since 1970.
+    pub created_at: Millis,
+    /// When it was last changed, in milliseconds since 1970.
+    pub updated_at: Millis,
+}
+
+impl From<Installation> for InstallationView {
+    fn from(installation: Installation) -> Self {
+        let Installation { id, plugin, version, digest, settings, grants, mode, created_at, updated_at, .. } =
+            installation;
+        Self { id, plugin, version, digest, mode: mode.into(), settings, grants, created_at, updated_at }
+    }
+}
+
+/// A plugin to be enabled.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewInstallation {
+    /// Unique in the shop; the plugin's name where absent.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Plugin's name.
+    pub plugin: String,
+    /// Version; the highest where absent.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Settings; what is absent takes the schema's default.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub settings: Option<serde_json::Value>,
+    /// What it may do; all that it asks for where absent. `{"function", "channels", "categories", "templates", "per_day"}`
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub grants: Option<serde_json::Value>,
+    /// `live` where absent.
+    #[serde(default)]
+    pub mode: Option<ModeView>,
+}
+
+/// What is to change of an installation; what is absent stays.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InstallationChange {
+    /// All settings anew.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub settings: Option<serde_json::Value>,
+    /// All grants anew.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub grants: Option<serde_json::Value>,
+    /// How it treats events.
+    #[serde(default)]
+    pub mode: Option<ModeView>,
+    /// Another version for new runs; those in flight stay on theirs.
+    #[serde(default)]
+    pub version: Option<String>,
+}
+
+/// Enables a plugin
+#[utoipa::path(
+    post, path = "/api/v1/installations", tag = "installations", request_body = NewInstallation,
+    responses(
+        (status = 201, body = InstallationView),
+    ),
+)]
+pub async fn create(
+    State(state): State<ApiState>,
+    Operator(access): Operator,
+    Json(new): Json<NewInstallation>,
+) -> Result<(StatusCode, axum::Json<InstallationView>)> {
+    let install = Install {
+        id: new.id,
+        plugin: new.plugin,
+        version: new.version,
+        settings: new.settings.unwrap_or_else(|| serde_json::Value::Object(serde_json::Map::new())),
+        grants: new.grants,
+        mode: new.mode.map(Into::into),
+    };
+    let view = InstallationView::from(state.engine().install(&access.shop, install).await?);
+    state.audit(&access, "installation.created", subject(&view.id), None, recorded(&view)).await?;
+    Ok((StatusCode::CREATED, axum::Json(view)))
+}
+
+/// Lists installations
+#[utoipa::path(
+    get, path = "/api/v1/installations", tag = "installations",
+    responses((status = 200, body = Page<InstallationView>)),
+)]
+pub async fn list(State(state): State<ApiState>, Viewer(access): Viewer) -> Result<axum::Json<Page<InstallationView>>> {
+    let all = state.engine().installations(&access.shop)?;
+    Ok(axum::Json(Page::whole(all.into_iter().map(Into::into).collect())))
+}
+
+/// Shows an installation
+#[utoipa::path(
+    get, path = "/api/v1/installations/{id}", tag = "installations", params(("id" = String, Path, description = "Its id")),
+    responses((status = 200, body = InstallationView)),
+)]
+pub async fn show(
+    State(state): State<ApiState>,
+    Viewer(access): Viewer,
+    Path(id): Path<String>,
+) -> Result<axum::Json<InstallationView>> {
+    find(&state, &access, &id).map(axum::Json)
+}
+
+/// Changes an installation: settings, grants, mode, version
+#[utoipa::path(
+    patch, path = "/api/v1/installations/{id}", tag = "installations", params(("id" = String, Path, description = "Its id")),
+    request_body = InstallationChange,
+    responses(
+        (status = 200, body = InstallationView),
+    ),
+)]
+pub async fn change(
+    State(state): State<ApiState>,
+    Operator(access): Operator,
+    Path(id): Path<String>,
+    Json(change): Json<InstallationChange>,
+) -> Result<axum::Json<InstallationView>> {
+    apply(&state, &access, &id, change, "installation.changed").await
+}
+
+/// Pauses an installation: it starts no runs, those that wait go on
+#[utoipa::path(
+    post, path = "/api/v1/installations/{id}/pause", tag = "installations",
+    params(("id" = String, Path, description = "Its id")),
+    responses((status = 200, body = InstallationView)),
+)]
+pub async fn pause(
+    State(state): State<ApiState>,
+    Operator(access): Operator,
+    Path(id): Path<String>,
+) -> Result<axum::Json<InstallationView>> {
+    let change = InstallationChange { mode: Some(ModeView::Paused), ..InstallationChange::default() };
+    apply(&state, &access, &id, change, "installation.paused").await
+}
+
+/// Resumes a paused installation
+#[utoipa::path(
+    post, path = "/api/v1/installations/{id}/resume", tag = "installations",
+    params(("id" = String, Path, description = "Its id")),
+    responses((status = 200, body = InstallationView)),
+)]
+pub async fn resume(
+    State(state): State<ApiState>,
+    Operator(access): Operator,
+    Path(id): Path<String>,
+) -> Result<axum::Json<InstallationView>> {
+    let change = InstallationChange { mode: Some(ModeView::Live), ..InstallationChange::default() };
+    apply(&state, &access, &id, change, "installation.resumed").await
+}
+
+/// Removes an installation: its waiting runs are cancelled, its history stays
+#[utoipa::path(
+    delete, path = "/api/v1/installations/{id}", tag = "installations", params(("id" = String, Path, description = "Its id")),
+    responses((status = 204)),
+)]
+pub async fn remove(
+    State(state): State<ApiState>,
+    Operator(access): Operator,
+    Path(id): Path<String>,
+) -> Result<StatusCode> {
+    let before = find(&state, &access, &id)?;
+    state.engine().remove(&access.shop, &id).await?;
+    state.audit(&access, "installation.removed", subject(&id), recorded(&before), None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn subject(id: &str) -> String {
+    format!("installation:{id}")
+}
+
+fn find(state: &ApiState, access: &Access, id: &str) -> Result<InstallationView> {
+    let all = state.engine().installations(&access.shop)?;
+    all.into_iter().find(|one| one.id == id).map(Into::into).ok_or_else(|| Problem::no_such("installation"))
+}
+
+async fn apply(
+    state: &ApiState,
+    access: &Access,
+    id: &str,
+    change: InstallationChange,
+    what: &str,
+) -> Result<axum::Json<InstallationView>> {
+    let before = find(state, access, id)?;
+    let InstallationChange { settings, grants, mode, version } = change;
+    let change = Change { settings, grants, mode: mode.map(Into::into), version };
+    let after = InstallationView::from(state.engine().change(&access.shop, id, change).await?);
+    state.audit(access, what, subject(id), recorded(&before), recorded(&after)).await?;
+    Ok(axum::Json(after))
+}
