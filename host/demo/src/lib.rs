@@ -7,6 +7,7 @@
 pub mod calendar;
 pub mod dice;
 pub mod shop;
+pub mod show;
 pub mod traffic;
 
 pub use shop::{Shop, Size};

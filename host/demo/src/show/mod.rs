@@ -1,0 +1,106 @@
+//! The terminal show: what happens and why, line by line, at a pace that one can read.
+
+pub mod event;
+pub mod format;
+pub mod pace;
+pub mod style;
+pub mod summary;
+pub mod words;
+
+use std::{
+    io::{IsTerminal as _, Write},
+    time::Instant,
+};
+
+pub use event::{Action, Deed, ShowEvent, Verdict, Wait, What};
+pub use pace::Pacer;
+pub use style::{Line, Style, Weight};
+pub use summary::Summary;
+
+/// Seconds between two lines that say how things stand.
+const STATUS_EVERY: f64 = 12.0;
+
+/// Prints a show, and keeps its account.
+pub struct Printer {
+    out: Box<dyn Write + Send>,
+    colour: bool,
+    width: usize,
+    pacer: Pacer,
+    began: Instant,
+    status_at: f64,
+    quiet: bool,
+    summary: Summary,
+}
+
+impl Printer {
+    /// A printer to the standard output: coloured and as wide as the terminal, if it is one.
+    #[must_use]
+    pub fn stdout(lines_per_second: f64, quiet: bool) -> Self {
+        let out = std::io::stdout();
+        let terminal = out.is_terminal();
+        let colour = terminal && std::env::var_os("NO_COLOR").is_none();
+        let width = if terminal { usize::from(console::Term::stdout().size().1).max(40) } else { 200 };
+        Self::new(Box::new(out), colour, width, lines_per_second, quiet)
+    }
+
+    /// A printer to anything.
+    #[must_use]
+    pub fn new(out: Box<dyn Write + Send>, colour: bool, width: usize, lines_per_second: f64, quiet: bool) -> Self {
+        Self {
+            out,
+            colour,
+            width,
+            pacer: Pacer::new(lines_per_second),
+            began: Instant::now(),
+            status_at: STATUS_EVERY,
+            quiet,
+            summary: Summary::default(),
+        }
+    }
+
+    /// Takes an event into account, and tells it if there is room.
+    ///
+    /// # Errors
+    /// When the output cannot be written, such as when a pipe is closed.
+    pub fn show(&mut self, event: &ShowEvent) -> std::io::Result<()> {
+        self.summary.note(event);
+        if self.quiet {
+            return Ok(());
+        }
+        let lines = format::lines(event);
+        let now = self.began.elapsed().as_secs_f64();
+        if let Some(first) = lines.first()
+            && self.pacer.pass(now, first.weight, lines.len())
+        {
+            for line in &lines {
+                self.line(line)?;
+            }
+        }
+        if now >= self.status_at {
+            self.status_at = now + STATUS_EVERY;
+            let status = self.summary.status();
+            self.line(&status)?;
+        }
+        Ok(())
+    }
+
+    /// Prints a line as it is.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn line(&mut self, line: &Line) -> std::io::Result<()> {
+        writeln!(self.out, "{}", line.render(self.colour, self.width))?;
+        self.out.flush()
+    }
+
+    /// The account so far.
+    #[must_use]
+    pub const fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The account, to add what only the host knows.
+    pub const fn summary_mut(&mut self) -> &mut Summary {
+        &mut self.summary
+    }
+}
