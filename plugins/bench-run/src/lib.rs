@@ -11,17 +11,26 @@ pub fn react(ctx: &Ctx, trigger: CartUpdated, _: NoSettings) -> Result<Outcome> 
     let known = ctx.customers().get(customer)?;
     let line = trigger.cart.lines.first();
     let variant = line.map(|line| ctx.catalog().variant(&line.variant_id)).transpose()?;
-    let total = cart.map(|cart| cart.total.amount);
+    let total = cart.map(|cart| cart.total.to_string());
     let email = Email::transactional(customer, "note").with(&json!({ "total": total }))?;
     ctx.messages().send_email(&email.because("measured"))?;
     Outcome::done(json!({ "known": known.is_some(), "variant": variant.flatten().is_some() }))
 }
 
+/// The data of `bench.wait`.
+#[derive(Deserialize)]
+#[serde(crate = "shopwright_sdk::serde")]
+struct Until {
+    until: Timestamp,
+}
+
 /// Sleeps until the time in the event.
-pub fn wait(ctx: &Ctx, trigger: Event, _: NoSettings) -> Result<Outcome> {
-    let data: serde_json::Value = trigger.data()?;
-    let until = data.get("until").and_then(serde_json::Value::as_u64).unwrap_or_default();
-    ctx.sleep_until(Timestamp::from_millis(until));
+pub fn wait(ctx: &Ctx, trigger: Trigger, _: NoSettings) -> Result<Outcome> {
+    let Trigger::Event(event) = trigger else {
+        return Outcome::done(json!({ "woke": false }));
+    };
+    let data: Until = event.data()?;
+    ctx.sleep_until(data.until);
     Outcome::done(json!({ "woke": true }))
 }
 

@@ -36,7 +36,7 @@ type Read<T> = Result<T, ReadError>;
 /// }
 /// ```
 pub struct Pages<'a, T> {
-    read: Box<dyn FnMut(&Page) -> Read<PageOf<T>> + 'a>,
+    read: Reader<'a, T>,
     limit: u32,
     after: Option<String>,
     items: vec::IntoIter<T>,
@@ -45,6 +45,8 @@ pub struct Pages<'a, T> {
 
 /// The items of a page, and where the next one begins.
 type PageOf<T> = (Vec<T>, Option<String>);
+
+type Reader<'a, T> = Box<dyn FnMut(&Page) -> Read<PageOf<T>> + 'a>;
 
 impl<'a, T> Pages<'a, T> {
     fn new(read: impl FnMut(&Page) -> Read<PageOf<T>> + 'a) -> Pages<'a, T> {
