@@ -20,7 +20,6 @@ use crate::{EngineError, core::Core, cx::RunCx};
 
 /// A component with its manifest, compiled: what every run of this digest shares.
 pub(crate) struct Program {
-    pub digest: String,
     pub manifest: Manifest,
     pub imports: Imports,
     pub workflows: Vec<CompiledWorkflow>,
@@ -187,7 +186,7 @@ impl Program {
     ///
     /// # Errors
     /// The first CEL or cron text that does not compile, with its place.
-    pub fn new(core: &Core, digest: &str, manifest: Manifest, imports: Imports) -> Result<Self, EngineError> {
+    pub fn new(core: &Core, manifest: Manifest, imports: Imports) -> Result<Self, EngineError> {
         let mut workflows = Vec::new();
         for (w, workflow) in manifest.workflows.iter().enumerate() {
             let place = |rest: &str| format!("/workflow/{w}{rest}");
@@ -251,7 +250,7 @@ impl Program {
                 .map_err(|e| EngineError::invalid("bad-template", format!("/template/{t}"), e))?;
             templates.insert(template.name.clone(), compiled);
         }
-        Ok(Self { digest: digest.into(), manifest, imports, workflows, templates })
+        Ok(Self { manifest, imports, workflows, templates })
     }
 
     pub fn template(&self, name: &str) -> Option<&Template> {
@@ -288,7 +287,7 @@ impl Core {
             .map_err(EngineError::internal)?
             .ok_or_else(|| EngineError::internal(format!("component {digest} has no manifest")))?;
         let imports = self.sandbox.inspect(&bytes).map_err(EngineError::internal)?;
-        let program = Arc::new(Program::new(self, digest, manifest, imports)?);
+        let program = Arc::new(Program::new(self, manifest, imports)?);
         self.programs.write().insert(digest.to_owned(), program.clone());
         Ok(program)
     }

@@ -118,7 +118,7 @@ impl Engine {
             .map_err(|e| refused("bad-manifest")(e.to_string()))?
             .ok_or_else(|| refused("no-manifest")("the component carries no manifest: build it with `shopwright plugin build`".into()))?;
         let digest = shopwright_registry::digest(&bytes);
-        let program = Arc::new(Program::new(core, &digest, manifest, imports)?);
+        let program = Arc::new(Program::new(core, manifest, imports)?);
         let _changing = core.changing.lock().await;
         let version = program.manifest.version.to_string();
         let name = program.manifest.name.clone();

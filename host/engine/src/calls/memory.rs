@@ -3,7 +3,7 @@
 use shopwright_sandbox::HostFunctions;
 use shopwright_store::ops::Own;
 
-use super::{Live, journaled};
+use super::{Live, journaled, journaled_silent};
 use crate::cx::{RunCx, Stop};
 
 const MAX_KEY: usize = 512;
@@ -16,13 +16,13 @@ pub(super) fn register(functions: &mut HostFunctions<RunCx>) {
             read(cx, &key).await
         })
     });
-    journaled(functions, "memory", "set", "memory.set", |cx, (key, value): (String, String)| {
+    journaled_silent(functions, "memory", "set", "memory.set", |cx, (key, value): (String, String)| {
         Box::pin(async move {
             check(cx, "set", &key, Some(&value))?;
             write(cx, key, Some(value)).await
         })
     });
-    journaled(functions, "memory", "remove", "memory.remove", |cx, (key,): (String,)| {
+    journaled_silent(functions, "memory", "remove", "memory.remove", |cx, (key,): (String,)| {
         Box::pin(async move {
             check(cx, "remove", &key, None)?;
             write(cx, key, None).await

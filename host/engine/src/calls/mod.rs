@@ -56,3 +56,28 @@ pub(crate) fn journaled<P, R>(
         })
     });
 }
+
+/// As [`journaled`], for functions without a result.
+pub(crate) fn journaled_silent<P>(
+    functions: &mut HostFunctions<RunCx>,
+    interface: &'static str,
+    function: &'static str,
+    call: &'static str,
+    f: for<'a> fn(&'a mut RunCx, P) -> Live<'a, ()>,
+) where
+    P: wasmtime::component::ComponentNamedList + wasmtime::component::Lift + serde::Serialize + Send + Sync + 'static,
+{
+    use crate::cx::Replay;
+    functions.add_async(interface, function, move |mut store: wasmtime::StoreContextMut<'_, RunCx>, params: P| {
+        Box::new(async move {
+            let cx = store.data_mut();
+            match cx.replay::<P, ()>(call, &params)? {
+                Replay::Answered(()) => Ok(()),
+                Replay::Live(args) => {
+                    f(cx, params).await?;
+                    cx.record(call, args, &())
+                }
+            }
+        })
+    });
+}

@@ -13,7 +13,7 @@ use shopwright_store::{
 };
 use shopwright_triggers::{Condition, Root};
 
-use super::{Live, journaled};
+use super::{Live, journaled, journaled_silent};
 use crate::{
     core::Core,
     cx::{RunCx, Stop, Wait},
@@ -75,7 +75,7 @@ pub(super) fn register(functions: &mut HostFunctions<RunCx>) {
         cx.write_log(level, message, fields);
         Ok(())
     });
-    journaled(functions, "workflow", "sleep", "workflow.sleep", |cx, (time,): (u64,)| {
+    journaled_silent(functions, "workflow", "sleep", "workflow.sleep", |cx, (time,): (u64,)| {
         Box::pin(async move {
             if time > LONGEST {
                 let message = format!("sleep of {time} ms: at most {LONGEST} ms (ten years) are allowed");
@@ -85,7 +85,7 @@ pub(super) fn register(functions: &mut HostFunctions<RunCx>) {
             sleep_until(cx, due)
         })
     });
-    journaled(functions, "workflow", "sleep-until", "workflow.sleep-until", |cx, (at,): (u64,)| {
+    journaled_silent(functions, "workflow", "sleep-until", "workflow.sleep-until", |cx, (at,): (u64,)| {
         Box::pin(async move {
             let due = Millis::try_from(at).unwrap_or(Millis::MAX);
             if due > cx.now.saturating_add(LONGEST.cast_signed()) {
@@ -96,16 +96,12 @@ pub(super) fn register(functions: &mut HostFunctions<RunCx>) {
         })
     });
     journaled(functions, "workflow", "wait-for", "workflow.wait-for", wait_for);
-    journaled(functions, "workflow", "emit", "workflow.emit", emit);
+    journaled_silent(functions, "workflow", "emit", "workflow.emit", emit);
     journaled(functions, "workflow", "start", "workflow.start", start);
     journaled(functions, "workflow", "ask", "workflow.ask", ask);
 }
 
-/// The answer of functions without a result: WIT's nothing is an empty tuple, which a journal entry
-/// still has to hold.
-type Nothing = ();
-
-fn sleep_until(cx: &mut RunCx, due: Millis) -> wasmtime::Result<Nothing> {
+fn sleep_until(cx: &mut RunCx, due: Millis) -> wasmtime::Result<()> {
     if due <= cx.now || due <= cx.core.clock.now() {
         cx.set_now(due);
         return Ok(());
@@ -197,7 +193,7 @@ fn wait_for(cx: &mut RunCx, (filter, timeout): (EventFilter, u64)) -> Live<'_, O
     })
 }
 
-fn emit(cx: &mut RunCx, (kind, concerns, data): (String, Vec<String>, String)) -> Live<'_, Nothing> {
+fn emit(cx: &mut RunCx, (kind, concerns, data): (String, Vec<String>, String)) -> Live<'_, ()> {
     Box::pin(async move {
         let reserved = ["shopify.", "woocommerce.", "bigcommerce.", "privacy."];
         let message = if reserved.iter().any(|prefix| kind.starts_with(prefix)) {

@@ -1,0 +1,4 @@
+//! The engine with real components, a real store and virtual time.
+
+mod cart;
+mod support;
