@@ -159,7 +159,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Corrupt`] for a chunk that cannot be read.
     pub async fn log(&self, run: RunId) -> Result<Vec<Vec<u8>>> {
-        let statement = Statement::new("SELECT bytes FROM run_logs WHERE run = ? ORDER BY chunk", args![run]);
+        let statement = Statement::new("SELECT bytes FROM run_logs WHERE run = ? ORDER BY n", args![run]);
         self.fetch(statement).await?.iter().map(|row| blob::unpack(row.bytes(0)?)).collect()
     }
 }
