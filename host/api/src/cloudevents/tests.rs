@@ -126,8 +126,8 @@ fn malformed_events_are_placed() {
         let found: Vec<&str> = problem.faults().iter().map(|fault| &*fault.pointer).collect();
         assert_eq!(found, pointers, "{body}");
     }
-    let problem = ask(STRUCTURED, "{\n  \"id\": tru\n}").expect_err("no JSON");
-    assert_eq!((problem.faults()[0].line, problem.faults()[0].column), (Some(2), Some(12)));
+    let problem = ask(STRUCTURED, "{\n  \"id\": trx\n}").expect_err("no JSON");
+    assert_eq!(problem.faults()[0].line, Some(2));
     let latin = read(&headers(&[("content-type", STRUCTURED)]), &Bytes::from_static(b"{\"id\": \"\xe4\"}"));
     assert!(latin.expect_err("not UTF-8").detail().contains("UTF-8"));
 }

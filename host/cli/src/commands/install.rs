@@ -1,0 +1,80 @@
+//! `shopwright install`: the whole way to an installation, with the permissions shown and confirmed.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Context, confirm, json_argument, plugin};
+use crate::{
+    failure::{Failure, Result, at_file},
+    output::{self, cell},
+};
+
+/// A plugin to be enabled.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  shopwright install cart-recovery --settings '{\"wait_hours\": 3}'\n  shopwright install ./gift-notes.wasm --yes\n  shopwright install cart-recovery@0.2.0 --id recovery-test --mode shadow --yes"
+)]
+pub struct Install {
+    /// `NAME`, `NAME@VERSION`, or a component file, which is uploaded first.
+    plugin: String,
+    /// The installation's id [default: the plugin's name].
+    #[arg(long)]
+    id: Option<String>,
+    /// Settings: JSON text, `@file`, or `-`.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    settings: String,
+    /// Grants instead of all that it asks for: JSON text, `@file`, or `-`.
+    #[arg(long, value_name = "JSON")]
+    grants: Option<String>,
+    /// `live`, `shadow` (actions are judged and recorded, not carried out) or `paused`.
+    #[arg(long, default_value = "live", value_parser = ["live", "shadow", "paused"])]
+    mode: String,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Does it.
+pub async fn run(context: &Context, args: Install) -> Result {
+    let client = context.client()?;
+    let settings = json_argument("--settings", &args.settings)?;
+    let grants = args.grants.as_deref().map(|text| json_argument("--grants", text)).transpose()?;
+    let (name, version) = if args.plugin.ends_with(".wasm") {
+        let file = PathBuf::from(&args.plugin);
+        let bytes = std::fs::read(&file).map_err(at_file(&file))?;
+        let uploaded = plugin::send(&client, bytes).await?;
+        (cell(&uploaded["plugin"]), Some(cell(&uploaded["version"])))
+    } else {
+        match args.plugin.split_once('@') {
+            Some((name, version)) => (name.to_owned(), Some(version.to_owned())),
+            None => (args.plugin.clone(), None),
+        }
+    };
+    let query: Vec<(&str, String)> = version.iter().map(|version| ("version", version.clone())).collect();
+    let asked = client.get(&["plugins", &name, "permissions"], &query).await?;
+    let version = cell(&asked["version"]);
+    if !args.yes {
+        if !context.global.json {
+            output::line(format!("{name} {version} {}.", cell(&asked["summary"])));
+            plugin::print_permissions(asked["permissions"].as_array().map_or(&[], Vec::as_slice), &asked["http"]);
+        }
+        if !confirm(&format!("Enable {name} {version} with these permissions?"))? {
+            return Err(Failure::new("not-confirmed", "nothing was installed").remedy("Say yes, or pass --yes."));
+        }
+    }
+    let mut body = json!({"plugin": name, "version": version, "settings": settings, "mode": args.mode});
+    if let Some(id) = args.id {
+        body["id"] = id.into();
+    }
+    if let Some(grants) = grants {
+        body["grants"] = grants;
+    }
+    let answer = client.post(&["installations"], &body).await?;
+    context.show(&answer, |installed: &Value| {
+        let (id, mode) = (cell(&installed["id"]), cell(&installed["mode"]));
+        output::line(format!("{name} {version} is installed as {id}, {mode}"));
+    });
+    Ok(())
+}

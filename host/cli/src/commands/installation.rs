@@ -1,0 +1,149 @@
+//! `shopwright installation`.
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
+
+use super::{Context, confirm, items, json_argument};
+use crate::{
+    failure::{Failure, Result},
+    output::{self, Table, cell, fields, time},
+};
+
+/// Look at, change, pause and remove what is installed.
+#[derive(Debug, Subcommand)]
+pub enum Installation {
+    /// List installations.
+    #[command(after_help = "Example:\n  shopwright installation list")]
+    List,
+    /// Show an installation: version, settings, grants.
+    #[command(after_help = "Example:\n  shopwright installation show cart-recovery")]
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Change settings, grants, mode or version. What is not given stays.
+    #[command(
+        after_help = "Example:\n  shopwright installation set cart-recovery --settings @settings.json\n  shopwright installation set cart-recovery --to-version 0.3.0 --mode shadow"
+    )]
+    Set(Set),
+    /// Pause an installation: it starts no runs, those that wait go on.
+    #[command(after_help = "Example:\n  shopwright installation pause cart-recovery")]
+    Pause {
+        /// Its id.
+        id: String,
+    },
+    /// Resume a paused installation.
+    #[command(after_help = "Example:\n  shopwright installation resume cart-recovery")]
+    Resume {
+        /// Its id.
+        id: String,
+    },
+    /// Remove an installation: its waiting runs are cancelled, its history stays.
+    #[command(after_help = "Example:\n  shopwright installation remove cart-recovery --yes")]
+    Remove {
+        /// Its id.
+        id: String,
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+/// What to change.
+#[derive(Debug, Args)]
+pub struct Set {
+    /// The installation's id.
+    id: String,
+    /// All settings anew: JSON text, `@file`, or `-`.
+    #[arg(long, value_name = "JSON")]
+    settings: Option<String>,
+    /// All grants anew: JSON text, `@file`, or `-`.
+    #[arg(long, value_name = "JSON")]
+    grants: Option<String>,
+    /// How it treats events.
+    #[arg(long, value_parser = ["live", "shadow", "paused"])]
+    mode: Option<String>,
+    /// Another version for new runs; those in flight stay on theirs.
+    #[arg(long, value_name = "VERSION")]
+    to_version: Option<String>,
+}
+
+/// Does it.
+pub async fn run(context: &Context, command: Installation) -> Result {
+    let client = context.client()?;
+    let said = |what: &str| {
+        let what = what.to_owned();
+        move |installed: &Value| output::line(format!("{} {what}", cell(&installed["id"])))
+    };
+    match command {
+        Installation::List => {
+            let answer = client.get(&["installations"], &[]).await?;
+            context.show(&answer, |answer| {
+                let mut table = Table::new(&["ID", "PLUGIN", "VERSION", "MODE", "CHANGED"]);
+                for installed in items(answer) {
+                    table.row([
+                        cell(&installed["id"]),
+                        cell(&installed["plugin"]),
+                        cell(&installed["version"]),
+                        cell(&installed["mode"]),
+                        time(&installed["updated_at"]),
+                    ]);
+                }
+                table.print("Nothing is installed. Try: shopwright install PLUGIN");
+            });
+        }
+        Installation::Show { id } => {
+            let answer = client.get(&["installations", &id], &[]).await?;
+            context.show(&answer, |installed| {
+                fields(&[
+                    ("id", cell(&installed["id"])),
+                    ("plugin", format!("{} {}", cell(&installed["plugin"]), cell(&installed["version"]))),
+                    ("digest", cell(&installed["digest"])),
+                    ("mode", cell(&installed["mode"])),
+                    ("installed", time(&installed["created_at"])),
+                    ("changed", time(&installed["updated_at"])),
+                ]);
+                let grants = installed["grants"].as_array().map_or(&[][..], Vec::as_slice);
+                for grant in grants {
+                    let narrowed = grant.as_object().is_some_and(|grant| grant.len() > 1);
+                    let text = if narrowed { grant.to_string() } else { cell(&grant["function"]) };
+                    output::line(format!("may        {text}"));
+                }
+                output::line("settings");
+                output::json(&installed["settings"]);
+            });
+        }
+        Installation::Set(set) => {
+            let mut body = Map::new();
+            if let Some(settings) = &set.settings {
+                body.insert("settings".into(), json_argument("--settings", settings)?);
+            }
+            if let Some(grants) = &set.grants {
+                body.insert("grants".into(), json_argument("--grants", grants)?);
+            }
+            body.extend(set.mode.map(|mode| ("mode".into(), mode.into())));
+            body.extend(set.to_version.map(|version| ("version".into(), version.into())));
+            if body.is_empty() {
+                return Err(Failure::usage("nothing to change: give --settings, --grants, --mode or --to-version"));
+            }
+            let answer = client.patch(&["installations", &set.id], &Value::Object(body)).await?;
+            context.show(&answer, said("is changed"));
+        }
+        Installation::Pause { id } => {
+            let answer = client.post(&["installations", &id, "pause"], &Value::Null).await?;
+            context.show(&answer, said("is paused"));
+        }
+        Installation::Resume { id } => {
+            let answer = client.post(&["installations", &id, "resume"], &Value::Null).await?;
+            context.show(&answer, said("is live"));
+        }
+        Installation::Remove { id, yes } => {
+            if !yes && !confirm(&format!("Remove {id} and cancel its waiting runs?"))? {
+                return Err(Failure::new("not-confirmed", "nothing was removed").remedy("Say yes, or pass --yes."));
+            }
+            client.delete(&["installations", &id]).await?;
+            context.show(&serde_json::json!({"removed": id}), |_| output::line(format!("{id} is removed")));
+        }
+    }
+    Ok(())
+}
