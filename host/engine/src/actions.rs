@@ -243,11 +243,21 @@ async fn gather(cx: &RunCx, wanted: &[Need], facts: &mut Facts) -> Result<(), St
                 });
             }
             Need::PriceChanges { variant, after } => {
-                let rows = store.price_changes(shop, variant, None, 250).await.map_err(down)?;
-                let stored = rows.into_iter().filter(|row| row.at > *after).map(|row| PriceChangeFact {
-                    at: row.at,
-                    before: shopwright_model::types::Money { amount: row.before, currency: row.currency },
-                });
+                let mut stored = Vec::new();
+                let mut before = None;
+                loop {
+                    // Newest first; every change within the window counts, however many there are.
+                    let rows = store.price_changes(shop, variant, before, 250).await.map_err(down)?;
+                    let more = rows.len() == 250 && rows.last().is_some_and(|row| row.at > *after);
+                    before = rows.last().map(|row| (row.at, row.id));
+                    stored.extend(rows.into_iter().filter(|row| row.at > *after).map(|row| PriceChangeFact {
+                        at: row.at,
+                        before: shopwright_model::types::Money { amount: row.before, currency: row.currency },
+                    }));
+                    if !more {
+                        break;
+                    }
+                }
                 let own = cx.pending.own.iter().filter_map(|own| match own {
                     Own::PriceChange(row) if row.variant == *variant => Some(PriceChangeFact {
                         at: row.at,
@@ -255,7 +265,8 @@ async fn gather(cx: &RunCx, wanted: &[Need], facts: &mut Facts) -> Result<(), St
                     }),
                     _ => None,
                 });
-                facts.price_changes = Some(stored.chain(own).collect());
+                stored.extend(own);
+                facts.price_changes = Some(stored);
             }
             Need::Customer { id } => {
                 let doc = reader.entity(EntityKind::Customer, id).await.map_err(|e| e.reason)?;

@@ -197,7 +197,12 @@ async fn segment(core: &Arc<Core>, run: &mut RunRow, event: &mut Option<Arc<Even
     core.metrics.segment(&cx.guest);
     *run = cx.run.clone();
     let stop = cx.stop.take();
+    let most = guest.output_bytes;
     let outcome = match (stop, result) {
+        (None, Ok(Ok(Outcome::Done(text) | Outcome::ContinueAsNew(text)))) if text.len() > most => Next::Failed {
+            code: "too-much-output".into(),
+            message: format!("the outcome has {} bytes; {most} are allowed", text.len()),
+        },
         (Some(Stop::Wait(wait)), _) => return suspend(core, run, cx, wait).await,
         (Some(Stop::Fenced), _) => return After::Left,
         (Some(Stop::Conflict(key)), _) => {

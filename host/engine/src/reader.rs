@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use shopwright_commerce::{Cursor, Doc, PriceChangeRow, PriceCursor, Reader, Unavailable};
 use shopwright_model::{EntityKind, Millis, market::PriceChange, types::Money};
 use shopwright_policy::ShopFacts;
-use shopwright_store::{Store, StoreError};
+use shopwright_store::{Store, StoreError, ops::Own};
 
 use crate::cx::{Overlay, RunCx};
 
@@ -17,6 +17,7 @@ pub(crate) struct RunReader<'a> {
     facts: &'a ShopFacts,
     overlay: &'a Overlay,
     now: Millis,
+    pending: &'a [Own],
     /// Versions of the documents that were read: a write that rests on them expects these.
     versions: Mutex<HashMap<(EntityKind, String), i64>>,
 }
@@ -28,6 +29,7 @@ impl<'a> RunReader<'a> {
             facts: &cx.shop.facts,
             overlay: &cx.overlay,
             now: cx.now,
+            pending: &cx.pending.own,
             versions: Mutex::default(),
         }
     }
@@ -118,7 +120,15 @@ impl Reader for RunReader<'_> {
         limit: u32,
     ) -> Result<Vec<PriceChangeRow>, Unavailable> {
         let before = before.map(|cursor| (cursor.at, cursor.row));
-        let rows = self.store.price_changes(&self.facts.id, variant, before, limit).await.map_err(down)?;
+        let mut rows = self.store.price_changes(&self.facts.id, variant, before, limit).await.map_err(down)?;
+        rows.extend(self.pending.iter().filter_map(|own| match own {
+            Own::PriceChange(row) if row.variant == variant && before.is_none_or(|before| (row.at, row.id) < before) => {
+                Some(row.clone())
+            }
+            _ => None,
+        }));
+        rows.sort_by_key(|row| std::cmp::Reverse((row.at, row.id)));
+        rows.truncate(limit as usize);
         Ok(rows
             .into_iter()
             .map(|row| {

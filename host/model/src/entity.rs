@@ -145,29 +145,33 @@ impl Entity {
     /// # Errors
     /// [`ModelError::Document`] with the field and the reason.
     pub fn parse(kind: EntityKind, document: &serde_json::Value) -> Result<Self, ModelError> {
+        Self::of(kind, &Source::Value(document))
+    }
+
+    fn of(kind: EntityKind, document: &Source<'_>) -> Result<Self, ModelError> {
         match kind {
-            EntityKind::Customer => Self::of_customer(&typed(kind, document)?),
-            EntityKind::Product => Self::of_product(&typed(kind, document)?),
-            EntityKind::Level => Self::of_level(&typed(kind, document)?),
-            EntityKind::Order => Self::of_order(&typed(kind, document)?),
-            EntityKind::Cart => Self::of_cart(&typed(kind, document)?),
-            EntityKind::Ticket => Self::of_ticket(&typed(kind, document)?),
+            EntityKind::Customer => Self::of_customer(&document.typed(kind)?),
+            EntityKind::Product => Self::of_product(&document.typed(kind)?),
+            EntityKind::Level => Self::of_level(&document.typed(kind)?),
+            EntityKind::Order => Self::of_order(&document.typed(kind)?),
+            EntityKind::Cart => Self::of_cart(&document.typed(kind)?),
+            EntityKind::Ticket => Self::of_ticket(&document.typed(kind)?),
             EntityKind::Article => {
-                let article: ArticleDoc = typed(kind, document)?;
+                let article: ArticleDoc = document.typed(kind)?;
                 Self::plain(kind, article.id.clone(), &article)
             }
             EntityKind::Review => {
-                let review: reviews::Review = typed(kind, document)?;
+                let review: reviews::Review = document.typed(kind)?;
                 let entity = Self::plain(kind, review.id.clone(), &review)?;
                 Ok(Self { owner: Some(review.product), sort: millis(review.at), ..entity })
             }
             EntityKind::CompetitorPrice => {
-                let price: market::CompetitorPrice = typed(kind, document)?;
+                let price: market::CompetitorPrice = document.typed(kind)?;
                 let entity = Self::plain(kind, format!("{}@{}", price.variant_id, price.competitor), &price)?;
                 Ok(Self { owner: Some(price.variant_id), sort: millis(price.at), ..entity })
             }
             EntityKind::Engagement => {
-                let doc: EngagementDoc = typed(kind, document)?;
+                let doc: EngagementDoc = document.typed(kind)?;
                 let channel = match doc.engagement.channel {
                     customers::Channel::Email => "email",
                     customers::Channel::Sms => "sms",
@@ -176,7 +180,7 @@ impl Entity {
                 let entity = Self::plain(kind, id, &doc)?;
                 Ok(Self { owner: Some(doc.customer), ..entity })
             }
-            EntityKind::Discount => Self::of_discount(&typed(kind, document)?),
+            EntityKind::Discount => Self::of_discount(&document.typed(kind)?),
         }
     }
 
@@ -185,9 +189,7 @@ impl Entity {
     /// # Errors
     /// [`ModelError::Document`] with the field and the reason.
     pub fn parse_text(kind: EntityKind, text: &str) -> Result<Self, ModelError> {
-        let value = serde_json::from_str(text)
-            .map_err(|error| ModelError::Document { kind, reason: error.to_string() })?;
-        Self::parse(kind, &value)
+        Self::of(kind, &Source::Text(text))
     }
 
     /// The id that a document of `kind` has, without checking the rest: for removals.
@@ -351,8 +353,20 @@ pub struct EngagementDoc {
     pub engagement: customers::Engagement,
 }
 
-fn typed<T: DeserializeOwned>(kind: EntityKind, document: &serde_json::Value) -> Result<T, ModelError> {
-    T::deserialize(document).map_err(|error| ModelError::Document { kind, reason: error.to_string() })
+/// Where a document comes from: text is read straight into its record, which is most of an event's cost.
+enum Source<'a> {
+    Value(&'a serde_json::Value),
+    Text(&'a str),
+}
+
+impl Source<'_> {
+    fn typed<T: DeserializeOwned>(&self, kind: EntityKind) -> Result<T, ModelError> {
+        match self {
+            Self::Value(value) => T::deserialize(*value),
+            Self::Text(text) => serde_json::from_str(text),
+        }
+        .map_err(|error| ModelError::Document { kind, reason: error.to_string() })
+    }
 }
 
 /// WIT's timestamps are unsigned; the far future is cut off rather than wrapped.
