@@ -200,7 +200,8 @@ impl Recovery<'_> {
             .because(format!("{percent}% to bring back a cart: {}", self.plan.why));
         Ok(match self.ctx.discounts().create(&offer).or_refused()? {
             Attempt::Done(created) => {
-                Attempt::Done(Code { code: created.code, percent, valid: in_words(self.settings.offer_valid) })
+                let valid = in_words(self.settings.offer_valid);
+                Attempt::Done(Code { code: created.code, percent: percent.to_string(), valid })
             }
             Attempt::Refused(rule) => Attempt::Refused(rule),
         })

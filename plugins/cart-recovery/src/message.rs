@@ -10,8 +10,8 @@ use crate::{Settings, cart::Offerable};
 pub struct Code {
     /// What is typed in.
     pub code: String,
-    /// Per cent off.
-    pub percent: f64,
+    /// Per cent off, in words: `15`.
+    pub percent: String,
     /// How long it holds, in words.
     pub valid: String,
 }
@@ -125,7 +125,7 @@ pub fn sms_text(settings: &Settings, customer: &Customer, code: &Code, link: Opt
     let text = settings
         .sms_text
         .replace("{name}", first_name)
-        .replace("{percent}", &code.percent.to_string())
+        .replace("{percent}", &code.percent)
         .replace("{code}", &code.code)
         .replace("{valid}", &code.valid)
         .replace("{link}", link.unwrap_or_default());
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_text_message_is_filled_in() {
-        let code = Code { code: "SAVE".into(), percent: 10.0, valid: in_words(hours(24)) };
+        let code = Code { code: "SAVE".into(), percent: "10".into(), valid: in_words(hours(24)) };
         let text = |link| sms_text(&Settings::default(), &sample::customer("1"), &code, link);
         assert_eq!(
             text(Some("https://s.example/c")),
