@@ -186,6 +186,7 @@ impl RunCx {
     pub fn take_flush(&mut self, next: Next) -> Flush {
         self.drain_guest_log();
         let pending = std::mem::take(&mut self.pending);
+        let goes_on = matches!(next, Next::Stay | Next::Wait { .. });
         let log = if self.log.is_empty() {
             Vec::new()
         } else {
@@ -199,7 +200,7 @@ impl RunCx {
             fence: self.run.fence,
             node: self.core.store.node(),
             now: self.core.clock.now(),
-            journal: self.journal.chunk(self.log_lines),
+            journal: self.core.metrics.journal_busy.time(|| self.journal.chunk(self.log_lines, goes_on)),
             entries: self.journal.unflushed(),
             chunk: self.journal.chunks(),
             log,
@@ -229,9 +230,12 @@ impl RunCx {
         }
         let notices = std::mem::take(&mut self.pending.notices);
         let flush = self.take_flush(Next::Stay);
+        let wrote = !flush.journal.is_empty();
         match commit(&self.core, flush).await {
             Ok(Flushed::Done { .. }) => {
-                self.journal.flushed(self.log_lines);
+                if wrote {
+                    self.journal.flushed(self.log_lines);
+                }
                 self.run.chunks = self.journal.chunks();
                 self.overlay = Overlay::default();
                 self.core.tell(notices);
@@ -263,7 +267,7 @@ impl RunCx {
     /// # Errors
     /// Unwinds when the journal has another call here, or when there were too many.
     pub fn replay<P: Serialize, R: DeserializeOwned>(&mut self, call: &'static str, params: &P) -> wasmtime::Result<Replay<R>> {
-        let args = journal::encode(params).map_err(wasmtime::Error::new)?;
+        let args = self.core.metrics.journal_busy.time(|| journal::encode(params)).map_err(wasmtime::Error::new)?;
         let Some(entry) = self.journal.next() else {
             // What the guest printed so far was printed live or before the replay's end: sort it now.
             self.drain_guest_log();
@@ -281,7 +285,7 @@ impl RunCx {
             return Err(self.stop(Stop::Nondeterminism { recorded, asked }));
         }
         let (at, mark) = (entry.at, entry.mark);
-        let answer = journal::decode(&entry.answer);
+        let answer = self.core.metrics.journal_busy.time(|| journal::decode(&entry.answer));
         self.journal.step();
         self.set_now(at);
         if mark != 0 {
@@ -304,7 +308,7 @@ impl RunCx {
     /// # Errors
     /// Only for answers that MessagePack cannot hold; none is.
     pub fn record<R: Serialize>(&mut self, call: &'static str, args: Vec<u8>, answer: &R) -> wasmtime::Result<()> {
-        let answer = journal::encode(answer).map_err(wasmtime::Error::new)?;
+        let answer = self.core.metrics.journal_busy.time(|| journal::encode(answer)).map_err(wasmtime::Error::new)?;
         let entry = Entry { call: call.into(), args, answer, at: self.now, mark: self.mark };
         self.journal.push(entry);
         self.resumed = false;

@@ -40,7 +40,7 @@ pub(crate) async fn run_all(core: Arc<Core>) {
             let span = tracing::info_span!(
                 "run", run = %task.run.id, shop, installation, workflow = task.run.workflow, attempt = task.run.attempt
             );
-            execute(&core, task).instrument(span).await;
+            core.metrics.runs_busy.of(execute(&core, task).instrument(span)).await;
             core.queue.done(&shop, &installation);
             drop(slot);
         });
@@ -299,7 +299,8 @@ async fn suspend(core: &Arc<Core>, run: &mut RunRow, mut cx: RunCx, wait: Wait) 
         due_at: wait.due_at,
         wait: wait.description.to_text(),
         events: wait.events,
-        cursor: Some(wait.seen.max(cx.cursor)),
+        // 0: a run that no event started and that has not waited for one; the store knows since when.
+        cursor: Some(wait.seen.max(cx.cursor)).filter(|&cursor| cursor != 0),
     };
     let flush = cx.take_flush(next);
     match commit(core, flush).await {

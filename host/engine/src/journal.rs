@@ -96,11 +96,13 @@ impl Journal {
         Ok(())
     }
 
-    /// The entries since the last flush as a chunk; empty if there are none.
+    /// The entries since the last flush as a chunk; empty if there are none. With `goes_on` the first
+    /// chunk is written even so: a run that waits before it has asked for anything else must find its
+    /// logical clock where it left it.
     #[must_use]
-    pub fn chunk(&self, log_lines: u32) -> Vec<u8> {
+    pub fn chunk(&self, log_lines: u32, goes_on: bool) -> Vec<u8> {
         let new = &self.entries[self.flushed..];
-        if new.is_empty() {
+        if new.is_empty() && (self.chunks > 0 || !goes_on) {
             return Vec::new();
         }
         let size: usize = new.iter().map(|e| e.call.len() + e.args.len() + e.answer.len() + 25).sum();
@@ -122,13 +124,11 @@ impl Journal {
         out
     }
 
-    /// What [`Journal::chunk`] gave is in the store now.
+    /// What [`Journal::chunk`] gave, and it was not empty, is in the store now.
     pub fn flushed(&mut self, log_lines: u32) {
-        if self.entries.len() > self.flushed {
-            self.chunks += 1;
-            self.flushed = self.entries.len();
-            self.logged = log_lines;
-        }
+        self.chunks += 1;
+        self.flushed = self.entries.len();
+        self.logged = log_lines;
     }
 
     /// The entry to be replayed next; none once the run is live.
@@ -281,16 +281,25 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_waits_first_keeps_its_clock() {
+        let mut journal = Journal::default();
+        journal.start(77);
+        assert!(journal.chunk(0, false).is_empty());
+        let back = Journal::read(&[journal.chunk(0, true)]).expect("reads back");
+        assert_eq!((back.started(), back.chunks(), back.len()), (Some(77), 1, 0));
+    }
+
+    #[test]
     fn chunks_read_back_and_damage_is_named() {
         let mut journal = Journal::default();
         journal.start(77);
         journal.push(entry("orders.get", 1));
         journal.push(entry("workflow.sleep", 2));
-        let first = journal.chunk(3);
+        let first = journal.chunk(3, false);
         journal.flushed(3);
-        assert!(journal.chunk(3).is_empty());
+        assert!(journal.chunk(3, true).is_empty());
         journal.push(entry("orders.get", 3));
-        let second = journal.chunk(9);
+        let second = journal.chunk(9, true);
         let back = Journal::read(&[first.clone(), second.clone()]).expect("reads back");
         assert_eq!(back.entries(), journal.entries());
         assert_eq!((back.started(), back.logged(), back.chunks(), back.position()), (Some(77), 9, 2, 0));
