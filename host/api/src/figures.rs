@@ -13,6 +13,7 @@ use std::{
 
 use axum::http::StatusCode;
 use parking_lot::RwLock;
+use shopwright_engine::Busy;
 
 /// Upper bounds of the histogram, in microseconds.
 const BOUNDS: [u64; 10] = [500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000];
@@ -23,6 +24,8 @@ pub(crate) struct HttpFigures {
     routes: RwLock<HashMap<String, Arc<Route>>>,
     /// Webhooks whose signature was wrong.
     pub bad_signatures: AtomicU64,
+    /// Computing time of requests.
+    pub busy: Busy,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +87,9 @@ impl HttpFigures {
             let _ = writeln!(out, "shopwright_http_request_seconds_sum{{route=\"{name}\"}} {sum}");
             let _ = writeln!(out, "shopwright_http_request_seconds_count{{route=\"{name}\"}} {total}");
         }
+        out.push_str("# HELP shopwright_http_busy_seconds Computing time of requests, reading from and writing to sockets left out.\n");
+        out.push_str("# TYPE shopwright_http_busy_seconds gauge\n");
+        let _ = writeln!(out, "shopwright_http_busy_seconds {}", self.busy.seconds());
         out.push_str("# HELP shopwright_webhook_bad_signatures_total Webhooks refused for their signature.\n");
         out.push_str("# TYPE shopwright_webhook_bad_signatures_total counter\n");
         let _ = writeln!(out, "shopwright_webhook_bad_signatures_total {}", read(&self.bad_signatures));

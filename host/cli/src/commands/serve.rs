@@ -1,6 +1,7 @@
 //! `shopwright serve`: the host.
 
 use std::{
+    io::IsTerminal as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -155,7 +156,7 @@ fn log(settings: &Settings) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log_format {
         LogFormat::Json => log.json().init(),
-        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Text => log.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
     }
 }
 
@@ -189,7 +190,7 @@ async fn serve(settings: Settings, began: Instant) -> Result {
     })
     .await
     .map_err(|error| Failure::new(error.code(), error.to_string()))?;
-    first_start(&engine, &settings, clock.now()).await?;
+    first_start(&engine, &settings, address, clock.now()).await?;
     engine.start();
     let shopify = settings.file.shopify.iter().map(|(shop, access)| {
         (shop.clone(), ShopifyAccess { secrets: access.secrets.clone(), domain: access.domain.clone() })
@@ -228,7 +229,7 @@ async fn serve(settings: Settings, began: Instant) -> Result {
 }
 
 /// Creates the first shop, and an owner's token for whoever runs the host.
-async fn first_start(engine: &Engine, settings: &Settings, now: i64) -> Result {
+async fn first_start(engine: &Engine, settings: &Settings, address: SocketAddr, now: i64) -> Result {
     if !engine.shops().is_empty() {
         return Ok(());
     }
@@ -246,7 +247,7 @@ async fn first_start(engine: &Engine, settings: &Settings, now: i64) -> Result {
     }
     output::line(format!("Created the shop `{}`. The owner's token, shown only now:", shop.id));
     output::line(format!("  {secret}"));
-    output::line(format!("Keep it with: shopwright login --url http://{} --token {secret}", settings.listen));
+    output::line(format!("Keep it with: shopwright login --url http://{address} --token {secret}"));
     Ok(())
 }
 

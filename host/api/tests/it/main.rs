@@ -1,0 +1,10 @@
+//! The API in-process: the real router over a real engine on a database in memory, in virtual time.
+
+mod access;
+mod described;
+mod events;
+mod model;
+mod plugins;
+mod support;
+mod tokens;
+mod webhooks;
