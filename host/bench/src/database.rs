@@ -53,7 +53,8 @@ const UNPRIVILEGED: &str = "nobody";
 impl Cluster {
     /// A server that is there already.
     pub fn at(url: &str) -> Self {
-        let (before, options) = url.split_once('?').map_or((url, String::new()), |(url, rest)| (url, format!("?{rest}")));
+        let (before, options) =
+            url.split_once('?').map_or((url, String::new()), |(url, rest)| (url, format!("?{rest}")));
         let host = before.find("://").map_or(0, |at| at + 3);
         let server = before[host..].find('/').map_or(before, |slash| &before[..host + slash]);
         Self { url: (format!("{server}/"), options), own: None, databases: AtomicU32::new(0) }
@@ -67,10 +68,12 @@ impl Cluster {
         if !there.is_ok_and(|status| status.success()) {
             return Ok(None);
         }
-        let home = tempfile::Builder::new().prefix("shopwright-bench-pg-").tempdir_in(folder).map_err(at(folder))?.keep();
+        let home =
+            tempfile::Builder::new().prefix("shopwright-bench-pg-").tempdir_in(folder).map_err(at(folder))?.keep();
         let root = process::field("/proc/self/status", "Uid:") == 0;
         if root {
-            let owned = Command::new("chown").arg(UNPRIVILEGED).arg(&home).status().await.map_err(doing("running chown"))?;
+            let owned =
+                Command::new("chown").arg(UNPRIVILEGED).arg(&home).status().await.map_err(doing("running chown"))?;
             if !owned.success() {
                 return Err(BenchError::Postgres(format!("{} cannot be given to {UNPRIVILEGED}", home.display())));
             }
@@ -88,7 +91,13 @@ impl Cluster {
         } else {
             Command::new("sh")
         };
-        command.arg("-c").arg(script).current_dir(&home).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .arg("-c")
+            .arg(script)
+            .current_dir(&home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut keeper = command.spawn().map_err(doing("starting PostgreSQL"))?;
         let mut line = String::new();
         if let Some(output) = keeper.stdout.take() {

@@ -64,7 +64,8 @@ pub struct Host {
 impl Host {
     /// Starts one and waits until it is ready.
     pub async fn start(bench: &Bench<'_>, place: &Place) -> Result<Self, BenchError> {
-        let (ready, token, log) = (place.folder().join("ready"), place.folder().join("token"), place.folder().join("log"));
+        let (ready, token, log) =
+            (place.folder().join("ready"), place.folder().join("token"), place.folder().join("log"));
         // Of a host that was killed.
         let _ = std::fs::remove_file(&ready);
         let stderr = std::fs::OpenOptions::new().create(true).append(true).open(&log).map_err(at(&log))?;
@@ -123,7 +124,11 @@ impl Host {
         let stored = host.ask("POST", path, "application/x-ndjson", documents.as_bytes()).await?;
         let wanted = shop::CUSTOMERS + shop::PRODUCTS;
         if stored["stored"] != wanted {
-            return Err(BenchError::Answer { what: format!("importing {wanted} documents"), status: 200, body: stored.to_string() });
+            return Err(BenchError::Answer {
+                what: format!("importing {wanted} documents"),
+                status: 200,
+                body: stored.to_string(),
+            });
         }
         Ok(host)
     }
@@ -164,7 +169,13 @@ impl Host {
     }
 
     /// Waits until a workflow has ended `count` runs since `before`, and gives the time at which that was seen.
-    pub async fn ended(&self, before: &Figures, workflow: &str, count: u64, patience: Duration) -> Result<Instant, BenchError> {
+    pub async fn ended(
+        &self,
+        before: &Figures,
+        workflow: &str,
+        count: u64,
+        patience: Duration,
+    ) -> Result<Instant, BenchError> {
         let label = format!("workflow=\"{workflow}\"");
         self.until(patience, "not all runs have ended", |now| {
             let ended = now.since(before, "runs_ended_total", &label);

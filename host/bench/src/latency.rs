@@ -63,7 +63,11 @@ pub async fn measure(bench: &Bench<'_>, place: &Place) -> Result<Made, BenchErro
             begun: begun.clone(),
             answers: answers.clone(),
         };
-        tasks.push(local.spawn_local(sender.run(start + Duration::from_secs(1) * n / RATE, each, 1_000_000 + u64::from(n * each))));
+        tasks.push(local.spawn_local(sender.run(
+            start + Duration::from_secs(1) * n / RATE,
+            each,
+            1_000_000 + u64::from(n * each),
+        )));
     }
     let sent = u64::from(each * CONNECTIONS);
     let done = local.run_until(async {
@@ -89,12 +93,17 @@ pub async fn measure(bench: &Bench<'_>, place: &Place) -> Result<Made, BenchErro
     took.sort_by(f64::total_cmp);
     let mut made = Made::default();
     if took.len() as u64 != sent {
-        made.faults.push(format!("{}: {sent} events were sent, but the feed told of {} ends", place.kind(), took.len()));
+        made.faults.push(format!(
+            "{}: {sent} events were sent, but the feed told of {} ends",
+            place.kind(),
+            took.len()
+        ));
     }
     let mut answers = answers.borrow_mut();
     answers.sort_by(f64::total_cmp);
     made.heading(format!("{RATE} events a second, one a request; as a client with the live feed sees it"));
-    let mut add = |key: &str, what: &str, value, target| made.add(Figure::new("latency", key, what, value, Unit::Millis, target));
+    let mut add =
+        |key: &str, what: &str, value, target| made.add(Figure::new("latency", key, what, value, Unit::Millis, target));
     add("p50", "request to end of run, p50", percentile(&took, 0.5), None);
     add("p99", "request to end of run, p99", percentile(&took, 0.99), Some(Target::below(50.0)));
     add("max", "request to end of run, longest", percentile(&took, 1.0), None);

@@ -26,14 +26,14 @@ mod wire;
 
 use std::path::{Path, PathBuf};
 
+use crate::{
+    database::{Cluster, Kind, Place},
+    host::Components,
+};
 pub use crate::{
     error::BenchError,
     machine::Machine,
     report::{Figure, Report, Target, Unit},
-};
-use crate::{
-    database::{Cluster, Kind, Place},
-    host::Components,
 };
 
 /// Something that is measured.
@@ -72,9 +72,10 @@ impl std::str::FromStr for Measurement {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| {
-            format!("`{text}` is no measurement; there are {}", Self::ALL.map(Self::as_str).join(", "))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|one| one.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is no measurement; there are {}", Self::ALL.map(Self::as_str).join(", ")))
     }
 }
 
@@ -126,7 +127,15 @@ impl Options {
     fn sizes(&self) -> Sizes {
         if self.quick {
             let load_seconds = self.seconds.min(2);
-            return Sizes { load_seconds, warm_up: 200, paced_seconds: 2, waiting: 2_000, due: 500, due_in_seconds: 4, starts: 2 };
+            return Sizes {
+                load_seconds,
+                warm_up: 200,
+                paced_seconds: 2,
+                waiting: 2_000,
+                due: 500,
+                due_in_seconds: 4,
+                starts: 2,
+            };
         }
         Sizes {
             load_seconds: self.seconds,

@@ -92,16 +92,17 @@ pub async fn send(host: &Host, numbers: &Numbers, load: &Load) -> Result<Sent, B
         };
         tasks.push(local.spawn_local(sender.run()));
     }
-    local.run_until(async {
-        for task in tasks {
-            match task.await {
-                Ok(result) => result?,
-                Err(error) => return Err(doing("sending")(std::io::Error::other(error))),
+    local
+        .run_until(async {
+            for task in tasks {
+                match task.await {
+                    Ok(result) => result?,
+                    Err(error) => return Err(doing("sending")(std::io::Error::other(error))),
+                }
             }
-        }
-        Ok(())
-    })
-    .await?;
+            Ok(())
+        })
+        .await?;
     let mut sent = sent.take();
     sent.took = began.elapsed();
     sent.answers_ms.sort_by(f64::total_cmp);

@@ -24,7 +24,8 @@ pub struct Usage {
 impl Usage {
     /// What a process has used; nothing where that cannot be known.
     pub fn of(pid: u32) -> Self {
-        let (user, system) = stat(&format!("/proc/{pid}/stat")).map_or_else(Default::default, |stat| (stat.user, stat.system));
+        let (user, system) =
+            stat(&format!("/proc/{pid}/stat")).map_or_else(Default::default, |stat| (stat.user, stat.system));
         let mut sqlite = Duration::ZERO;
         for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
             let path = task.path().join("stat");

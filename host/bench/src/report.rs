@@ -199,7 +199,10 @@ impl Report {
     }
 
     fn databases(&self) -> Vec<Kind> {
-        [Kind::Sqlite, Kind::Postgres].into_iter().filter(|kind| self.parts.iter().any(|part| part.1 == *kind)).collect()
+        [Kind::Sqlite, Kind::Postgres]
+            .into_iter()
+            .filter(|kind| self.parts.iter().any(|part| part.1 == *kind))
+            .collect()
     }
 
     fn header(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -239,7 +242,8 @@ impl fmt::Display for Report {
         }
         writeln!(f, "   target")?;
         for measurement in Measurement::ALL {
-            let of = |kind: Kind| self.parts.iter().find(|part| part.0 == measurement && part.1 == kind).map(|part| &part.2);
+            let of =
+                |kind: Kind| self.parts.iter().find(|part| part.0 == measurement && part.1 == kind).map(|part| &part.2);
             let made: Vec<Option<&Made>> = databases.iter().map(|kind| of(*kind)).collect();
             for row in rows(&made) {
                 match row {
@@ -251,7 +255,11 @@ impl fmt::Display for Report {
                             write!(f, "{:>VALUE$}", figure.map_or_else(|| "–".into(), |one| one.unit.show(one.value)))?;
                         }
                         if let Some(target) = &first.target {
-                            let verdicts = figures.iter().copied().flatten().map(|one| if target.is_met(one.value) { "met" } else { "MISSED" });
+                            let verdicts = figures
+                                .iter()
+                                .copied()
+                                .flatten()
+                                .map(|one| if target.is_met(one.value) { "met" } else { "MISSED" });
                             write!(f, "   {}: {}", target.show(first.unit), verdicts.collect::<Vec<_>>().join(", "))?;
                         }
                         writeln!(f)?;
@@ -296,10 +304,12 @@ fn rows<'a>(made: &[Option<&'a Made>]) -> Vec<Row<'a>> {
         }
     }
     let find = |name: &str, made: &Option<&'a Made>| {
-        made.and_then(|made| made.lines.iter().find_map(|line| match line {
-            Line::Figure(figure) if figure.name == name => Some(figure),
-            _ => None,
-        }))
+        made.and_then(|made| {
+            made.lines.iter().find_map(|line| match line {
+                Line::Figure(figure) if figure.name == name => Some(figure),
+                _ => None,
+            })
+        })
     };
     let row = |line: &'a Line| match line {
         Line::Heading(text) => Row::Heading(text),
@@ -344,7 +354,8 @@ mod tests {
     fn figures_stand_beside_their_like_with_what_was_met_and_what_is_wrong() {
         let text = report().to_string();
         let line = |begin: &str| {
-            let line = text.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("{begin} in\n{text}"));
+            let line =
+                text.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("{begin} in\n{text}"));
             line.split_whitespace().collect::<Vec<_>>().join(" ")
         };
         assert_eq!(line("rate"), "rate 12,346 /s 4,999 /s ≥ 5,000 /s (aim 10,000): met, MISSED");

@@ -78,13 +78,17 @@ impl Template {
             "updated_at": "&&&&&&&&&&&&&", "recovery_url": "https://shop.example.com/checkouts/@@@@@/recover?key=0f3c1d",
             "extra": {"landing": "/spring-sale", "currency_rate": 1, "note": "Please wrap it as a present.", "device": "phone"},
         });
-        Self::of(&json!({"specversion": "1.0", "id": "e############", "source": "/bench", "type": "cart.updated", "data": cart}))
+        Self::of(
+            &json!({"specversion": "1.0", "id": "e############", "source": "/bench", "type": "cart.updated", "data": cart}),
+        )
     }
 
     /// A `bench.wait` until a time that [`Template::write`] is given.
     pub fn wait() -> Self {
         let data = json!({"until": "&&&&&&&&&&&&&"});
-        Self::of(&json!({"specversion": "1.0", "id": "w############", "source": "/bench", "type": "bench.wait", "data": data}))
+        Self::of(
+            &json!({"specversion": "1.0", "id": "w############", "source": "/bench", "type": "bench.wait", "data": data}),
+        )
     }
 
     fn of(event: &Value) -> Self {

@@ -25,8 +25,13 @@ pub async fn measure(bench: &Bench<'_>, place: &Place) -> Result<Made, BenchErro
     }
     times.sort_by(f64::total_cmp);
     let mut made = Made::default();
-    made.heading(format!("start with {} installations, the median of {}", 1 + bench.components.usual.len(), times.len()));
-    let mut add = |key: &str, what: &str, value, target| made.add(Figure::new("start", key, what, value, Unit::Millis, target));
+    made.heading(format!(
+        "start with {} installations, the median of {}",
+        1 + bench.components.usual.len(),
+        times.len()
+    ));
+    let mut add =
+        |key: &str, what: &str, value, target| made.add(Figure::new("start", key, what, value, Unit::Millis, target));
     add("ready", "process start to the first answer", percentile(&times, 0.5), Some(Target::below(300.0)));
     add("longest", "the longest", percentile(&times, 1.0), None);
     Ok(made)

@@ -60,7 +60,9 @@ pub async fn measure(bench: &Bench<'_>, place: &Place) -> Result<Made, BenchErro
     let mut made = Made::default();
     let time = End::After(Duration::from_secs(bench.sizes.load_seconds));
     let (batch_connections, batch) = BATCHES;
-    for (name, load) in [("single", load(bench.options.connections, 1, time)), ("batch", load(batch_connections, batch, time))] {
+    for (name, load) in
+        [("single", load(bench.options.connections, 1, time)), ("batch", load(batch_connections, batch, time))]
+    {
         let before = Counted::now(&host, place).await?;
         let began = Instant::now();
         let sent = send(&host, &numbers, &load).await?;
@@ -96,7 +98,8 @@ fn rates(made: &mut Made, name: &'static str, load: &Load, sent: &Sent, until_do
         format!("{} events a request, {} connections", load.batch, load.connections)
     };
     made.heading(what);
-    let mut add = |key: &str, what: &str, value, unit, target| made.add(Figure::new(name, key, what, value, unit, target));
+    let mut add =
+        |key: &str, what: &str, value, unit, target| made.add(Figure::new(name, key, what, value, unit, target));
     let events = sent.accepted as f64;
     add("accepted", "accepted", events / sent.took.as_secs_f64(), Unit::PerSecond, None);
     let target = Target::at_least(5_000.0).aim(10_000.0);

@@ -55,18 +55,29 @@ pub async fn measure(bench: &Bench<'_>, place: &Place) -> Result<Made, BenchErro
 
     let mut made = Made::default();
     if waiting != bench.sizes.waiting {
-        made.faults.push(format!("{}: {} waits were accepted, but {waiting} runs wait", place.kind(), bench.sizes.waiting));
+        made.faults.push(format!(
+            "{}: {} waits were accepted, but {waiting} runs wait",
+            place.kind(),
+            bench.sizes.waiting
+        ));
     }
     let each = |after: u64, before: u64, count: u64| (after as f64 - before as f64) / count as f64;
     made.heading(format!("{} waiting runs, each with its event", bench.sizes.waiting));
-    let mut add = |key: &str, what: &str, value, unit, target| made.add(Figure::new("waiting", key, what, value, unit, target));
+    let mut add =
+        |key: &str, what: &str, value, unit, target| made.add(Figure::new("waiting", key, what, value, unit, target));
     let disk = each(disk_after, disk_before, bench.sizes.waiting);
     add("disk", "disk a waiting run, event included", disk, Unit::Bytes, Some(Target::below(2_048.0)));
     let resident = each(resident_after, resident_before, count);
     add("resident", "resident memory a waiting run", resident, Unit::Bytes, Some(Target::below(300.0)));
     let restarted = each(resident_at_restart, resident_at_start, bench.sizes.waiting);
     add("resident_restart", "resident memory a waiting run, after a restart", restarted, Unit::Bytes, None);
-    add("ready", "start with them, to the first answer", ready_after.as_secs_f64() * 1e3, Unit::Millis, Some(Target::below(2_000.0)));
+    add(
+        "ready",
+        "start with them, to the first answer",
+        ready_after.as_secs_f64() * 1e3,
+        Unit::Millis,
+        Some(Target::below(2_000.0)),
+    );
     add("ready_none", "start without them", ready_before.as_secs_f64() * 1e3, Unit::Millis, None);
     let rate = sent.accepted as f64 / sent.took.as_secs_f64();
     add("accepted", "events accepted meanwhile", rate, Unit::PerSecond, None);

@@ -101,7 +101,8 @@ fn head(bytes: &[u8]) -> io::Result<Option<Answer>> {
 
 /// A request's head up to the blank line, for a body of this length.
 pub fn head_of(method: &str, path: &str, token: &str, kind: &str, length: usize) -> Vec<u8> {
-    let content = if method == "GET" { String::new() } else { format!("content-type: {kind}\r\ncontent-length: {length}\r\n") };
+    let content =
+        if method == "GET" { String::new() } else { format!("content-type: {kind}\r\ncontent-length: {length}\r\n") };
     format!("{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n{content}\r\n").into_bytes()
 }
 

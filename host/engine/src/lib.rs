@@ -23,6 +23,7 @@
 //! [`Engine::next_wake`] drive months in milliseconds.
 
 mod actions;
+mod busy;
 mod calls;
 mod core;
 mod cx;
@@ -56,6 +57,7 @@ use shopwright_store::{
 use tokio::sync::broadcast;
 
 pub use crate::{
+    busy::Busy,
     cx::LogEntry,
     error::EngineError,
     install::{Change, Install, Installation, Mode, VersionInfo},
@@ -297,6 +299,16 @@ impl Engine {
         metrics.store_operations.set(gauge(stats.operations));
         metrics.store_commits.set(gauge(stats.commits));
         metrics.store_queue.set(gauge(stats.queue_len as u64));
+        #[allow(clippy::cast_precision_loss)]
+        let seconds = |us: u64| us as f64 / 1e6;
+        metrics.store_busy.set(seconds(stats.busy_us));
+        metrics.store_commit.set(seconds(stats.commit_us));
+        metrics.store_log_bytes.set(gauge(stats.bytes_written));
+        metrics.store_reads.set(gauge(stats.reads));
+        metrics.store_reads_cached.set(gauge(stats.cached));
+        metrics.store_read_queries.set(gauge(stats.read_queries));
+        metrics.runs_busy_seconds.set(metrics.runs_busy.seconds());
+        metrics.journal_seconds.set(metrics.journal_busy.seconds());
         metrics.text()
     }
 

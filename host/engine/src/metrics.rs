@@ -1,6 +1,8 @@
 //! Counters and gauges, as Prometheus reads them. No shop is a label: a host's figures tell nothing of
 //! one tenant to another.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -9,6 +11,11 @@ use prometheus_client::{
 use shopwright_model::Millis;
 use shopwright_sandbox::Guest;
 use shopwright_store::ops::EffectState;
+
+use crate::busy::Busy;
+
+/// A gauge of seconds.
+type Seconds = Gauge<f64, AtomicU64>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WorkflowLabel {
@@ -57,6 +64,18 @@ pub(crate) struct Metrics {
     pub store_operations: Gauge,
     pub store_commits: Gauge,
     pub store_queue: Gauge,
+    pub store_busy: Seconds,
+    pub store_commit: Seconds,
+    pub store_log_bytes: Gauge,
+    pub store_reads: Gauge,
+    pub store_reads_cached: Gauge,
+    pub store_read_queries: Gauge,
+    /// Executing runs: the sandbox and all around it.
+    pub runs_busy: Busy,
+    /// Encoding and decoding journals.
+    pub journal_busy: Busy,
+    pub runs_busy_seconds: Seconds,
+    pub journal_seconds: Seconds,
 }
 
 impl Metrics {
@@ -94,6 +113,16 @@ impl Metrics {
             store_operations: register!(Gauge::default(), "store_operations", "Operations the store's writer has done"),
             store_commits: register!(Gauge::default(), "store_commits", "Transactions the store's writer has committed"),
             store_queue: register!(Gauge::default(), "store_queue", "Operations waiting for the store's writer"),
+            store_busy: register!(Seconds::default(), "store_busy_seconds", "Time in which the store's writer was not idle"),
+            store_commit: register!(Seconds::default(), "store_commit_seconds", "Time that the store's writer spent in COMMIT"),
+            store_log_bytes: register!(Gauge::default(), "store_log_bytes", "Bytes written to SQLite's write-ahead log"),
+            store_reads: register!(Gauge::default(), "store_reads", "Point reads that the store answered"),
+            store_reads_cached: register!(Gauge::default(), "store_reads_cached", "Point reads answered from memory"),
+            store_read_queries: register!(Gauge::default(), "store_read_queries", "Queries made for the other point reads"),
+            runs_busy_seconds: register!(Seconds::default(), "runs_busy_seconds", "Computing time of runs, the sandbox included"),
+            journal_seconds: register!(Seconds::default(), "journal_seconds", "Computing time of encoding and decoding journals"),
+            runs_busy: Busy::default(),
+            journal_busy: Busy::default(),
             registry,
         }
     }
