@@ -57,6 +57,17 @@ fn main() {
         source.push_str("] },\n");
     }
     source.push_str("];\n");
+    // The SDK and the interface, for `plugin new` where no checkout is at hand.
+    source.push_str("/// The SDK's files, by their path in the checkout.\npub(crate) static SDK: &[(&str, &str)] = &[\n");
+    let mut sdk = vec![root.join("sdk/rust/Cargo.toml"), root.join("sdk/rust/build.rs")];
+    for folder in ["sdk/rust/src", "wit/0.1"] {
+        sdk.extend(sources(&root.join(folder)));
+    }
+    for file in sdk {
+        let name = file.strip_prefix(&root).expect("it lies in there").to_string_lossy().replace('\\', "/");
+        let _ = writeln!(source, "({name:?}, include_str!({file:?})),");
+    }
+    source.push_str("];\n");
     fs::write(out.join("built.rs"), source).expect("write the list");
 }
 
@@ -78,6 +89,20 @@ fn texts(folder: &Path) -> Vec<PathBuf> {
             {
                 found.push(path);
             }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// All files below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
         }
     }
     found.sort();

@@ -71,3 +71,52 @@ pub async fn package(sandbox: &Sandbox, name: &str) -> Result<Vec<u8>, BundleErr
     }
     Ok(shopwright_registry::embed(built.component, &manifest)?)
 }
+
+/// The SDK as this binary was built with it: (path, text), to be written beside a new plugin. Its
+/// manifest stands by itself, without a workspace around it.
+#[must_use]
+pub fn sdk_files() -> Vec<(&'static str, String)> {
+    let alone = |text: &str| {
+        let mut out = String::new();
+        let mut skip = false;
+        for line in text.lines() {
+            if line.starts_with('[') {
+                skip = line == "[lints]";
+            }
+            if skip {
+                continue;
+            }
+            let line = match line {
+                "version.workspace = true" => concat!("version = \"", env!("CARGO_PKG_VERSION"), "\""),
+                "edition.workspace = true" => "edition = \"2024\"",
+                "rust-version.workspace = true" => concat!("rust-version = \"", env!("CARGO_PKG_RUST_VERSION"), "\""),
+                "license.workspace = true" => "license = \"Apache-2.0\"",
+                "publish.workspace = true" => "publish = false",
+                "wit-bindgen.workspace = true" => {
+                    "wit-bindgen = { version = \"0.61\", default-features = false, features = [\"macros\", \"realloc\"] }"
+                }
+                "schemars.workspace = true" => {
+                    "schemars = { version = \"1.2\", default-features = false, features = [\"derive\", \"std\"] }"
+                }
+                other => other,
+            };
+            out.push_str(line);
+            out.push('\n');
+        }
+        out
+    };
+    SDK.iter()
+        .map(|(name, text)| (*name, if name.ends_with("Cargo.toml") { alone(text) } else { (*text).to_owned() }))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_sdk_stands_alone() {
+        let files = super::sdk_files();
+        let manifest = files.iter().find(|(name, _)| *name == "sdk/rust/Cargo.toml").expect("its manifest");
+        assert!(!manifest.1.contains("workspace"), "{}", manifest.1);
+        assert!(files.iter().any(|(name, _)| *name == "wit/0.1/types.wit"));
+    }
+}

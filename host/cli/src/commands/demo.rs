@@ -1,10 +1,11 @@
 //! `shopwright demo`: a shop with live traffic on an accelerated clock.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use shopwright_demo::DemoOptions;
 
-use super::Context;
+use super::{Context, plugin_build};
 use crate::failure::{Failure, Result};
 
 /// How to show it.
@@ -18,8 +19,8 @@ pub struct Demo {
     #[arg(long, value_name = "FOLDER")]
     pub keep: Option<PathBuf>,
     /// What the shop is made from: the same seed, the same shop.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
 }
 
 /// `90`, `90s`, `5m`, `1h` in seconds.
@@ -36,8 +37,28 @@ fn seconds(text: &str) -> Result<u64, String> {
 }
 
 /// Shows it.
-pub fn run(_context: &Context, _args: Demo) -> Result {
-    Err(Failure::new("not-in-this-build", "`demo` is not part of this build"))
+pub fn run(_context: &Context, args: Demo) -> Result {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new("no-runtime", error.to_string()))?;
+    runtime.block_on(async {
+        let failed = |error: &dyn std::fmt::Display| Failure::new("demo-failed", error.to_string());
+        let sandbox = plugin_build::sandbox()?;
+        let mut components = Vec::new();
+        for name in shopwright_bundle::FIRST_PARTY {
+            let component = shopwright_bundle::package(&sandbox, name).await.map_err(|error| failed(&error))?;
+            components.push((name.to_owned(), component));
+        }
+        drop(sandbox);
+        let options = DemoOptions {
+            seed: args.seed,
+            for_: args.seconds.map(Duration::from_secs),
+            keep: args.keep,
+            components,
+            ..DemoOptions::default()
+        };
+        shopwright_demo::run(options).await.map_err(|error| failed(&error))?;
+        Ok(())
+    })
 }
 
 #[cfg(test)]
