@@ -81,7 +81,8 @@ pub(crate) async fn surround(State(around): State<Surroundings>, mut request: Re
         "request", method = %method, route = route_text, request = id.as_str(), shop = tracing::field::Empty
     );
     request.extensions_mut().insert(id.clone());
-    let answered = around.figures.busy.of(AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone())).await;
+    let answered =
+        around.figures.busy.of(AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone())).await;
     let mut response = match answered {
         Ok(response) => finish(response, &id),
         Err(panic) => {

@@ -2,15 +2,16 @@
 
 use axum::{extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use shopwright_engine::{Change, Install, Installation, Mode};
+use shopwright_engine::{Change, EngineError, Install, Installation, Mode};
 use shopwright_model::Millis;
+use shopwright_registry::Settings;
 use utoipa::ToSchema;
 
 use crate::{
     auth::{Access, Operator, Viewer},
     extract::{Json, Path},
     paging::Page,
-    problem::{Problem, Result},
+    problem::{Fault, Problem, Result, codes},
     state::{ApiState, recorded},
 };
 
@@ -144,7 +145,12 @@ pub async fn create(
         grants: new.grants,
         mode: new.mode.map(Into::into),
     };
-    let view = InstallationView::from(state.engine().install(&access.shop, install).await?);
+    let (plugin, version, settings) = (install.plugin.clone(), install.version.clone(), install.settings.clone());
+    let installed = match state.engine().install(&access.shop, install).await {
+        Ok(installed) => installed,
+        Err(error) => return Err(explained(&state, &access, &plugin, version.as_deref(), &settings, error).await),
+    };
+    let view = InstallationView::from(installed);
     state.audit(&access, "installation.created", subject(&view.id), None, recorded(&view)).await?;
     Ok((StatusCode::CREATED, axum::Json(view)))
 }
@@ -244,6 +250,36 @@ fn find(state: &ApiState, access: &Access, id: &str) -> Result<InstallationView>
     all.into_iter().find(|one| one.id == id).map(Into::into).ok_or_else(|| Problem::no_such("installation"))
 }
 
+/// The engine names the first fault of settings; an operator who fills in a form wants all of them.
+async fn explained(
+    state: &ApiState,
+    access: &Access,
+    plugin: &str,
+    version: Option<&str>,
+    settings: &serde_json::Value,
+    error: EngineError,
+) -> Problem {
+    if error.code() != "bad-settings" {
+        return error.into();
+    }
+    let Ok(versions) = state.engine().versions(&access.shop).await else { return error.into() };
+    let of_plugin = versions.into_iter().filter(|known| known.plugin == plugin);
+    let meant = match version {
+        Some(version) => of_plugin.into_iter().find(|known| known.version == version),
+        None => of_plugin.max_by(|a, b| a.manifest.version.cmp(&b.manifest.version)),
+    };
+    let Some(schema) = meant.and_then(|known| known.manifest.settings) else { return error.into() };
+    let Err(faults) = Settings::validate(&schema, settings) else { return error.into() };
+    let faults: Vec<Fault> =
+        faults.into_iter().map(|fault| Fault::at(format!("/settings{}", fault.path), fault.message)).collect();
+    let first = faults.first().map_or_else(String::new, |fault| format!("At {}: {}.", fault.pointer, fault.detail));
+    let detail = match faults.len() {
+        0 | 1 => first,
+        n => format!("{first} There are {} more faults.", n - 1),
+    };
+    Problem::new(codes::INVALID_SETTINGS, detail).coded("bad-settings").with(faults)
+}
+
 async fn apply(
     state: &ApiState,
     access: &Access,
@@ -254,7 +290,13 @@ async fn apply(
     let before = find(state, access, id)?;
     let InstallationChange { settings, grants, mode, version } = change;
     let change = Change { settings, grants, mode: mode.map(Into::into), version };
-    let after = InstallationView::from(state.engine().change(&access.shop, id, change).await?);
+    let settings = change.settings.clone().unwrap_or_else(|| before.settings.clone());
+    let version = change.version.clone().unwrap_or_else(|| before.version.clone());
+    let changed = match state.engine().change(&access.shop, id, change).await {
+        Ok(changed) => changed,
+        Err(error) => return Err(explained(state, access, &before.plugin, Some(&version), &settings, error).await),
+    };
+    let after = InstallationView::from(changed);
     state.audit(access, what, subject(id), recorded(&before), recorded(&after)).await?;
     Ok(axum::Json(after))
 }

@@ -93,7 +93,7 @@ pub struct RunView {
     /// Its concurrency key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Which try this is, from 1.
+    /// How often it was tried again.
     pub attempt: u32,
     /// Until when it waits at the latest, in milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -66,7 +66,8 @@ fn needed() -> BTreeMap<&'static str, Option<Role>> {
 
 /// The routes that need a token, as the description has them.
 fn guarded() -> Vec<(String, String)> {
-    let description: Value = serde_json::from_str(&shopwright_api::description().to_json().expect("json")).expect("json");
+    let description: Value =
+        serde_json::from_str(&shopwright_api::description().to_json().expect("json")).expect("json");
     // Without a `security` of its own the document's holds: a token.
     let guarded = operations(&description).into_iter().filter(|(.., operation)| operation.get("security").is_none());
     guarded.map(|(method, path, _)| (method, path)).collect()
@@ -83,7 +84,8 @@ async fn each_route_takes_the_roles_it_should_and_no_others() {
         tokens.push((role, host.token("a", role.as_str()).await));
     }
     for (method, path) in routes {
-        let needs = *table.get(&*format!("{method} {path}")).unwrap_or_else(|| panic!("{method} {path} is not in the table"));
+        let needs =
+            *table.get(&*format!("{method} {path}")).unwrap_or_else(|| panic!("{method} {path} is not in the table"));
         let uri = filled(&path);
         let call = |token| Call { method: &method, path: &uri, token, headers: &[], body: Vec::new() };
         assert_eq!(host.call(call(None)).await.code(), "unauthorized", "{method} {path}");
@@ -146,7 +148,9 @@ async fn nothing_of_one_shop_can_be_had_with_the_token_of_another() {
     let body = event("1", "cart.updated", cart("c1", "42", 5)).to_string();
     let seq = host.post("/api/v1/events?shop=b", kind, body).await.ok()["events"][0]["seq"].to_string();
     host.ask("PUT", "/api/v1/guardrails/own?shop=b", json!({"kind": "discount_duration", "max_hours": 7})).await.ok();
-    host.post("/api/v1/model/import?id=imp&shop=b&kind=cart", "application/x-ndjson", cart("c2", "42", 5).to_string()).await.ok();
+    host.post("/api/v1/model/import?id=imp&shop=b&kind=cart", "application/x-ndjson", cart("c2", "42", 5).to_string())
+        .await
+        .ok();
     let made = host.ask("POST", "/api/v1/tokens?shop=b", json!({"name": "n", "role": "viewer"})).await.ok();
     let token_id = made["id"].as_str().expect("an id").to_owned();
     let thief = host.token("a", "owner").await;
@@ -167,7 +171,17 @@ async fn nothing_of_one_shop_can_be_had_with_the_token_of_another() {
         assert_eq!(theirs.body, absent.body, "{method} {path} tells what exists elsewhere");
     }
     // Lists hold nothing of the other shop, whatever they are asked for.
-    for path in ["events?entity=cart:c1", "model/cart", "runs", "effects", "mailbox", "approvals", "schedules", "plugins", "installations"] {
+    for path in [
+        "events?entity=cart:c1",
+        "model/cart",
+        "runs",
+        "effects",
+        "mailbox",
+        "approvals",
+        "schedules",
+        "plugins",
+        "installations",
+    ] {
         let list = host.ask_as(&thief, "GET", &format!("/api/v1/{path}"), Value::Null).await.ok();
         assert_eq!(list["items"], json!([]), "{path}");
     }
@@ -189,11 +203,20 @@ async fn nothing_of_one_shop_can_be_had_with_the_token_of_another() {
 #[tokio::test]
 async fn a_token_of_every_shop_says_which_it_means() {
     let host = Host::new().await;
-    host.post("/api/v1/events?shop=b", "application/cloudevents+json", event("1", "a.b", Value::Null).to_string()).await.ok();
-    let seen = async |path: &str| host.ask("GET", path, Value::Null).await.ok()["items"].as_array().expect("a list").len();
+    host.post("/api/v1/events?shop=b", "application/cloudevents+json", event("1", "a.b", Value::Null).to_string())
+        .await
+        .ok();
+    let seen =
+        async |path: &str| host.ask("GET", path, Value::Null).await.ok()["items"].as_array().expect("a list").len();
     assert_eq!(seen("/api/v1/events").await, 0, "the default shop is a");
     assert_eq!(seen("/api/v1/events?shop=b").await, 1);
     let headers = [("shopwright-shop", "a")];
-    let both = Call { method: "GET", path: "/api/v1/events?shop=b", token: Some(&host.owner), headers: &headers, body: Vec::new() };
+    let both = Call {
+        method: "GET",
+        path: "/api/v1/events?shop=b",
+        token: Some(&host.owner),
+        headers: &headers,
+        body: Vec::new(),
+    };
     assert_eq!(host.call(both).await.code(), "invalid-query");
 }

@@ -25,7 +25,8 @@ pub fn filled(path: &str) -> String {
 #[tokio::test]
 async fn every_route_of_the_source_is_described_and_every_description_is_routed() {
     let host = Host::new().await;
-    let answer = host.call(Call { method: "GET", path: "/api/v1/openapi.json", token: None, headers: &[], body: Vec::new() });
+    let answer =
+        host.call(Call { method: "GET", path: "/api/v1/openapi.json", token: None, headers: &[], body: Vec::new() });
     let description = answer.await.ok();
     assert!(description["openapi"].as_str().expect("a version").starts_with("3."), "{}", description["openapi"]);
     let described: BTreeSet<String> =
@@ -47,7 +48,8 @@ async fn every_route_of_the_source_is_described_and_every_description_is_routed(
         assert!(operation["summary"].is_string(), "{method} {path} has no summary");
         assert!(operation["responses"]["default"].is_object(), "{method} {path} does not say how it fails");
         let path = filled(&path);
-        let answer = host.call(Call { method: &method, path: &path, token: None, headers: &[], body: Vec::new() }).await;
+        let answer =
+            host.call(Call { method: &method, path: &path, token: None, headers: &[], body: Vec::new() }).await;
         let code = answer.body["code"].as_str().unwrap_or_default().to_owned();
         assert!(!matches!(&*code, "no-route" | "method-not-allowed"), "{method} {path}: {code}");
     }
@@ -55,7 +57,8 @@ async fn every_route_of_the_source_is_described_and_every_description_is_routed(
 
 #[tokio::test]
 async fn references_of_the_description_lead_somewhere() {
-    let description: Value = serde_json::from_str(&shopwright_api::description().to_json().expect("json")).expect("json");
+    let description: Value =
+        serde_json::from_str(&shopwright_api::description().to_json().expect("json")).expect("json");
     let mut left = vec![&description];
     let mut references = 0;
     while let Some(value) = left.pop() {
@@ -76,7 +79,8 @@ async fn references_of_the_description_lead_somewhere() {
 #[tokio::test]
 async fn codes_have_pages_and_health_needs_no_token() {
     let host = Host::new().await;
-    let open = async |path: &str| host.call(Call { method: "GET", path, token: None, headers: &[], body: Vec::new() }).await;
+    let open =
+        async |path: &str| host.call(Call { method: "GET", path, token: None, headers: &[], body: Vec::new() }).await;
     for code in shopwright_api::problem::codes::ALL {
         assert_eq!(open(&format!("/problems/{}", code.code)).await.ok()["status"], code.status);
     }
@@ -94,7 +98,11 @@ async fn codes_have_pages_and_health_needs_no_token() {
     let of_a_shop = host.token("a", "owner").await;
     assert_eq!(host.ask_as(&of_a_shop, "GET", "/metrics", Value::Null).await.code(), "forbidden");
     host.engine.store().fail_after(1, shopwright_store::FaultKind::Crash);
-    let refused = host.post("/api/v1/events", "application/cloudevents+json", crate::support::event("1", "a.b", Value::Null).to_string());
+    let refused = host.post(
+        "/api/v1/events",
+        "application/cloudevents+json",
+        crate::support::event("1", "a.b", Value::Null).to_string(),
+    );
     let refused = refused.await;
     assert_eq!((refused.status, refused.code()), (503, "unavailable"));
     assert!(refused.headers.contains_key("retry-after"));

@@ -65,7 +65,8 @@ async fn a_batch_is_all_or_nothing_with_every_fault_in_its_place() {
     assert_eq!(host.ask("GET", "/api/v1/events", Value::Null).await.ok()["items"], json!([]), "nothing was accepted");
     let batch = json!([event("1", "a.b", Value::Null), event("1", "a.b", Value::Null), event("2", "a.b", Value::Null)]);
     let accepted = host.post("/api/v1/events", BATCH, batch.to_string()).await.ok();
-    let duplicates: Vec<&Value> = accepted["events"].as_array().expect("a list").iter().map(|e| &e["duplicate"]).collect();
+    let duplicates: Vec<&Value> =
+        accepted["events"].as_array().expect("a list").iter().map(|e| &e["duplicate"]).collect();
     assert_eq!(duplicates, [&json!(false), &json!(true), &json!(false)]);
 }
 
@@ -90,7 +91,8 @@ async fn malformed_calls_are_refused_with_reasons() {
 #[tokio::test]
 async fn lists_are_paged_to_the_end_without_gaps() {
     let host = Host::new().await;
-    let batch: Vec<Value> = (0..7).map(|n| event(&n.to_string(), if n == 3 { "odd.one" } else { "a.b" }, json!(n))).collect();
+    let batch: Vec<Value> =
+        (0..7).map(|n| event(&n.to_string(), if n == 3 { "odd.one" } else { "a.b" }, json!(n))).collect();
     host.post("/api/v1/events", BATCH, json!(batch).to_string()).await.ok();
     let (mut seen, mut after) = (Vec::new(), String::new());
     loop {

@@ -57,7 +57,11 @@ async fn an_import_refuses_bad_lines_one_by_one_and_goes_on_where_it_stopped() {
     // The whole file again, longer now, without a line end: what was read is skipped.
     let whole = format!("{first}{}", good("c3"));
     let all = host.post("/api/v1/model/import?id=i1", LINES, whole.clone()).await.ok();
-    assert_eq!((&all["lines"], &all["stored"], &all["refused"], &all["done"]), (&json!(6), &json!(3), &json!(2), &json!(true)), "{all}");
+    assert_eq!(
+        (&all["lines"], &all["stored"], &all["refused"], &all["done"]),
+        (&json!(6), &json!(3), &json!(2), &json!(true)),
+        "{all}"
+    );
     let again = host.post("/api/v1/model/import?id=i1", LINES, whole).await.ok();
     assert_eq!((&again["stored"], &again["lines"]), (&json!(3), &json!(6)));
     assert_eq!(host.ask("GET", "/api/v1/imports/i1", Value::Null).await.ok()["lines"], 6);
@@ -74,7 +78,9 @@ async fn a_long_import_of_one_kind_is_stored_in_steps() {
     let text: String = (0..1_234).map(|n| format!("{}\n", cart(&format!("c{n}"), "42", 7))).collect();
     let all = host.post("/api/v1/model/import?id=i2&kind=cart", LINES, text).await.ok();
     assert_eq!((&all["stored"], &all["refused"]), (&json!(1_234), &json!(0)));
-    for (query, code) in [("id=", "invalid-query"), ("kind=cart", "invalid-query"), ("id=x&kind=spaceship", "not-found")] {
+    for (query, code) in
+        [("id=", "invalid-query"), ("kind=cart", "invalid-query"), ("id=x&kind=spaceship", "not-found")]
+    {
         assert_eq!(host.post(&format!("/api/v1/model/import?{query}"), LINES, "{}").await.code(), code, "{query}");
     }
     assert_eq!(host.post("/api/v1/model/import?id=x", "text/csv", "a,b").await.code(), "unsupported-media-type");

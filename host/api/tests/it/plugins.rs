@@ -35,14 +35,19 @@ async fn a_plugin_is_uploaded_installed_run_paused_and_removed() {
         let refused = host.ask("POST", "/api/v1/installations", body.clone()).await;
         assert_eq!((refused.status, refused.code()), (status, code), "{body}");
     }
-    assert_eq!(host.ask("GET", "/api/v1/installations", Value::Null).await.ok()["items"], json!([]), "nothing half-applied");
+    assert_eq!(
+        host.ask("GET", "/api/v1/installations", Value::Null).await.ok()["items"],
+        json!([]),
+        "nothing half-applied"
+    );
     let installed = host.ask("POST", "/api/v1/installations", json!({"plugin": "bench-run", "id": "bench"})).await;
     assert_eq!((installed.status, &installed.body["mode"]), (201, &json!("live")));
     let twice = host.ask("POST", "/api/v1/installations", json!({"plugin": "bench-run", "id": "bench"})).await;
     assert_eq!((twice.status, twice.code()), (409, "installation-exists"));
 
-    let customer = json!({"id": "42", "email": "ann@example.com", "name": "Ann"});
-    let _ = host.ask("PUT", "/api/v1/model/customer/42", customer).await;
+    let customer = json!({"id": "42", "email": "ann@example.com", "name": "Ann", "locale": "de-DE", "time_zone": "",
+        "tags": [], "consents": [], "created_at": 1});
+    host.ask("PUT", "/api/v1/model/customer/42", customer).await.ok();
     let body = event("1", "cart.updated", cart("c1", "42", 5)).to_string();
     let sent = host.post("/api/v1/events", "application/cloudevents+json", body).await.ok();
     assert_eq!(sent["events"][0]["runs"][0]["outcome"], "started");
@@ -50,7 +55,8 @@ async fn a_plugin_is_uploaded_installed_run_paused_and_removed() {
     host.engine.idle().await.expect("idle");
     let shown = host.ask("GET", &format!("/api/v1/runs/{run}"), Value::Null).await.ok();
     assert_eq!(shown["workflow"], "react");
-    let calls: Vec<&str> = shown["journal"].as_array().expect("a journal").iter().filter_map(|e| e["call"].as_str()).collect();
+    let calls: Vec<&str> =
+        shown["journal"].as_array().expect("a journal").iter().filter_map(|e| e["call"].as_str()).collect();
     assert!(calls.contains(&"carts.get") && calls.contains(&"customers.get"), "{calls:?}");
     assert_eq!(shown["ledger"][0]["action"], "messaging.send-email", "{shown}");
     let listed = host.ask("GET", "/api/v1/runs?installation=bench", Value::Null).await.ok();
@@ -60,7 +66,10 @@ async fn a_plugin_is_uploaded_installed_run_paused_and_removed() {
     assert_eq!(effects["items"][0]["run"], run.as_str());
 
     let until = json!({"until": crate::support::NOW + 1_000_000});
-    let sent = host.post("/api/v1/events", "application/cloudevents+json", event("2", "bench.wait", until).to_string()).await.ok();
+    let sent = host
+        .post("/api/v1/events", "application/cloudevents+json", event("2", "bench.wait", until).to_string())
+        .await
+        .ok();
     let waiting = sent["events"][0]["runs"][0]["run"].as_str().expect("a run").to_owned();
     host.engine.idle().await.expect("idle");
     let listed = host.ask("GET", "/api/v1/runs?state=waiting", Value::Null).await.ok();
@@ -71,15 +80,25 @@ async fn a_plugin_is_uploaded_installed_run_paused_and_removed() {
     assert_eq!(host.ask("POST", &cancel, json!({})).await.ok()["cancelled"], false);
     assert_eq!(host.ask("POST", "/api/v1/runs/run_0000000000000/cancel", json!({})).await.code(), "not-found");
 
-    let started = host.ask("POST", "/api/v1/runs", json!({"installation": "bench", "workflow": "wait", "key": "once"})).await;
+    let started =
+        host.ask("POST", "/api/v1/runs", json!({"installation": "bench", "workflow": "wait", "key": "once"})).await;
     assert_eq!(started.status, 202, "{}", started.body);
-    let again = host.ask("POST", "/api/v1/runs", json!({"installation": "bench", "workflow": "wait", "key": "once"})).await.ok();
+    let again = host
+        .ask("POST", "/api/v1/runs", json!({"installation": "bench", "workflow": "wait", "key": "once"}))
+        .await
+        .ok();
     assert_eq!(again["run"], started.body["run"], "started at most once");
-    assert_eq!(host.ask("POST", "/api/v1/runs", json!({"installation": "bench", "workflow": "none"})).await.code(), "not-found");
+    assert_eq!(
+        host.ask("POST", "/api/v1/runs", json!({"installation": "bench", "workflow": "none"})).await.code(),
+        "not-found"
+    );
 
     assert_eq!(host.ask("POST", "/api/v1/installations/bench/pause", Value::Null).await.ok()["mode"], "paused");
     let body = event("3", "cart.updated", cart("c1", "42", 9)).to_string();
-    assert_eq!(host.post("/api/v1/events", "application/cloudevents+json", body).await.ok()["events"][0]["runs"], json!([]));
+    assert_eq!(
+        host.post("/api/v1/events", "application/cloudevents+json", body).await.ok()["events"][0]["runs"],
+        json!([])
+    );
     assert_eq!(host.ask("POST", "/api/v1/installations/bench/resume", Value::Null).await.ok()["mode"], "live");
     let refused = host.ask("PATCH", "/api/v1/installations/bench", json!({"settings": {"surprise": 1}})).await;
     assert_eq!(refused.status, 422, "{}", refused.body);
@@ -89,9 +108,36 @@ async fn a_plugin_is_uploaded_installed_run_paused_and_removed() {
     let audit = host.ask("GET", "/api/v1/audit?limit=100", Value::Null).await.ok();
     let what: Vec<&str> =
         audit["items"].as_array().expect("a list").iter().filter_map(|entry| entry["what"].as_str()).collect();
-    for change in ["plugin.uploaded", "installation.created", "run.cancelled", "run.started", "installation.paused", "installation.resumed", "installation.removed"] {
+    for change in [
+        "plugin.uploaded",
+        "installation.created",
+        "run.cancelled",
+        "run.started",
+        "installation.paused",
+        "installation.resumed",
+        "installation.removed",
+    ] {
         assert!(what.contains(&change), "{change} is missing in {what:?}");
     }
+}
+
+#[tokio::test]
+async fn every_fault_of_settings_is_told_with_its_pointer() {
+    let host = Host::new().await;
+    let bytes =
+        shopwright_bundle::package(host.engine.sandbox(), "cart-recovery").await.expect("the binary carries it");
+    host.post("/api/v1/plugins", "application/wasm", bytes).await.ok();
+    let settings = json!({"most_discount": 200, "low_stock": "few"});
+    let refused =
+        host.ask("POST", "/api/v1/installations", json!({"plugin": "cart-recovery", "settings": settings})).await;
+    assert_eq!((refused.status, refused.code()), (422, "bad-settings"));
+    let mut pointers = refused.pointers();
+    pointers.sort_unstable();
+    assert_eq!(pointers, ["/settings/low_stock", "/settings/most_discount"]);
+    let good = host.ask("POST", "/api/v1/installations", json!({"plugin": "cart-recovery"})).await.ok();
+    assert_eq!(good["settings"]["most_discount"], 15.0, "defaults are filled in");
+    let refused = host.ask("PATCH", "/api/v1/installations/cart-recovery", json!({"settings": settings})).await;
+    assert_eq!(refused.pointers().len(), 2);
 }
 
 #[tokio::test]

@@ -95,10 +95,8 @@ impl Host {
         engine.start_in_virtual_time();
         let owner = shopwright_api::first_owner(engine.store(), "tok_owner", "first", NOW).await.expect("a token");
         let access = |domain: &str| ShopifyAccess { secrets: vec![SHOPIFY_SECRET.into()], domain: Some(domain.into()) };
-        let shopify = HashMap::from([
-            ("a".to_owned(), access("a.myshopify.com")),
-            ("b".to_owned(), access("b.myshopify.com")),
-        ]);
+        let shopify =
+            HashMap::from([("a".to_owned(), access("a.myshopify.com")), ("b".to_owned(), access("b.myshopify.com"))]);
         let options = ApiOptions { default_shop: Some("a".into()), open_metrics: false, shopify };
         let router = shopwright_api::router(ApiState::new(engine.clone(), options));
         Self { engine, clock, router, owner }
@@ -115,7 +113,8 @@ impl Host {
         let request = request.body(Body::from(call.body)).expect("a request");
         let (parts, body) = self.router.clone().oneshot(request).await.expect("infallible").into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
-        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into()));
+        let body =
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into()));
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
@@ -125,8 +124,11 @@ impl Host {
     }
 
     pub async fn ask_as(&self, token: &str, method: &str, path: &str, body: Value) -> Answer {
-        let (headers, body): (&[(&str, &str)], _) =
-            if body.is_null() { (&[], Vec::new()) } else { (&[("content-type", "application/json")], body.to_string().into()) };
+        let (headers, body): (&[(&str, &str)], _) = if body.is_null() {
+            (&[], Vec::new())
+        } else {
+            (&[("content-type", "application/json")], body.to_string().into())
+        };
         self.call(Call { method, path, token: Some(token), headers, body }).await
     }
 

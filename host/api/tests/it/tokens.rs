@@ -18,7 +18,8 @@ async fn a_token_works_until_it_is_revoked_or_ends() {
     host.clock.advance(86_400_000);
     assert_eq!(host.ask_as(&secret, "GET", "/api/v1/me", Value::Null).await.code(), "unauthorized");
     let other = host.token("a", "viewer").await;
-    let id = host.ask_as(&other, "GET", "/api/v1/me", Value::Null).await.ok()["token"].as_str().expect("an id").to_owned();
+    let id =
+        host.ask_as(&other, "GET", "/api/v1/me", Value::Null).await.ok()["token"].as_str().expect("an id").to_owned();
     assert_eq!(host.ask("DELETE", &format!("/api/v1/tokens/{id}"), Value::Null).await.status, 204);
     assert_eq!(host.ask_as(&other, "GET", "/api/v1/me", Value::Null).await.code(), "unauthorized", "at once");
     assert_eq!(host.ask("DELETE", &format!("/api/v1/tokens/{id}"), Value::Null).await.status, 204, "twice is no fault");
@@ -55,12 +56,20 @@ async fn guardrails_are_set_checked_and_removed_and_all_of_it_is_in_the_audit_lo
     let rule = json!({"kind": "discount_ceiling", "percent": 15, "words": "At most 15 %."});
     let set = host.ask("PUT", "/api/v1/guardrails/ceiling", rule).await.ok();
     assert_eq!((&set["id"], &set["mode"]), (&json!("ceiling"), &json!("deny")));
-    let wrong = host.ask("PUT", "/api/v1/guardrails/ceiling", json!({"kind": "discount_ceiling", "percent": 200})).await;
+    let wrong =
+        host.ask("PUT", "/api/v1/guardrails/ceiling", json!({"kind": "discount_ceiling", "percent": 200})).await;
     assert_eq!((wrong.status, wrong.code()), (422, "invalid-guardrail"));
     assert_eq!(wrong.pointers(), ["/percent"]);
     let wrong = host.ask("PUT", "/api/v1/guardrails/x", json!({"kind": "nonsense"})).await;
-    assert!(wrong.body["remedy"].as_str().expect("text").contains("price_floor"), "the kinds are named: {}", wrong.body);
-    assert_eq!(host.ask("PUT", "/api/v1/guardrails/x", json!({"id": "y", "kind": "marketing_consent"})).await.code(), "invalid");
+    assert!(
+        wrong.body["remedy"].as_str().expect("text").contains("price_floor"),
+        "the kinds are named: {}",
+        wrong.body
+    );
+    assert_eq!(
+        host.ask("PUT", "/api/v1/guardrails/x", json!({"id": "y", "kind": "marketing_consent"})).await.code(),
+        "invalid"
+    );
     assert_eq!(host.ask("DELETE", "/api/v1/guardrails/ceiling", Value::Null).await.status, 204);
     assert_eq!(host.ask("DELETE", "/api/v1/guardrails/ceiling", Value::Null).await.code(), "not-found");
     let audit = host.ask("GET", "/api/v1/audit", Value::Null).await.ok();
