@@ -41,6 +41,8 @@ fn main() {
     let mut files = Files::default();
     opts.build().generate(&mut resolve, world, &mut files).expect("bindings for wit/0.1");
     let (_, source) = files.iter().next().expect("one file is generated");
+    let mut source = String::from_utf8(source.to_vec()).expect("bindings are text");
+    add_names(&resolve, &mut source);
     let out = Path::new(&env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("bindings.rs");
     fs::write(out, source).expect("write the bindings");
 }
@@ -74,6 +76,38 @@ fn add_serde_attributes(resolve: &Resolve, opts: &mut Opts) {
         }
         opts.additional_type_attributes.push((selector, "#[serde(rename_all = \"snake_case\")]".into()));
     }
+}
+
+/// Lets every enum say its name: `High` is `high`, `PartlyRefunded` is `partly refunded`.
+fn add_names(resolve: &Resolve, source: &mut String) {
+    for (_, definition) in resolve.types.iter() {
+        let (Some(name), TypeOwner::Interface(interface)) = (&definition.name, definition.owner) else { continue };
+        let TypeDefKind::Enum(cases) = &definition.kind else { continue };
+        let Some(interface) = &resolve.interfaces[interface].name else { continue };
+        let path = format!("shopwright::plugin::{}::{}", interface.replace('-', "_"), camel(name));
+        source.push_str(&format!(
+            "impl ::core::fmt::Display for {path} {{\n fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> \
+             ::core::fmt::Result {{\n f.write_str(match self {{\n"
+        ));
+        for case in &cases.cases {
+            source.push_str(&format!("Self::{} => {:?},\n", camel(&case.name), case.name.replace('-', " ")));
+        }
+        source.push_str("})\n}\n}\n");
+    }
+}
+
+fn camel(name: &str) -> String {
+    let mut upper = true;
+    let mut camel = String::new();
+    for c in name.chars() {
+        if c == '-' {
+            upper = true;
+        } else {
+            camel.extend(if upper { c.to_uppercase().collect::<Vec<_>>() } else { vec![c] });
+            upper = false;
+        }
+    }
+    camel
 }
 
 fn is_json(resolve: &Resolve, ty: &Type) -> bool {

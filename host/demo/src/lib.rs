@@ -5,10 +5,20 @@
 #![recursion_limit = "256"]
 
 pub mod calendar;
+pub mod clock;
 pub mod dice;
+mod error;
+mod fill;
+mod keep;
+mod notices;
+mod run;
+mod send;
 pub mod shop;
 pub mod show;
 pub mod traffic;
 
+pub use error::DemoError;
+pub use run::{DemoOptions, run};
 pub use shop::{Shop, Size};
+pub use show::Summary;
 pub use traffic::Traffic;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 use shopwright_connectors::money::{exponent, minor_units};
-use shopwright_model::{EntityKind, Millis};
+use shopwright_model::{Entity, EntityKind, Millis};
 
 use crate::time::point;
 
@@ -30,7 +30,10 @@ impl Filler {
         let mut written = written;
         written.iter_mut().try_for_each(|(name, value)| self.plain(name, value))?;
         self.sugar(kind, &mut written, now)?;
-        let id = written.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if kind == EntityKind::Level {
+            add_missing(&mut written, json!({ "location": "main" }));
+        }
+        let id = id_of(kind, &written);
         let mut record = self.known.get(&(kind, id.clone())).cloned().unwrap_or_default();
         let is_new = record.is_empty();
         record.extend(written);
@@ -50,6 +53,11 @@ impl Filler {
             self.known.insert((kind, id), record.clone());
         }
         Ok(Value::Object(record))
+    }
+
+    /// Takes note of an entity as the host has it: what is written later says what changes.
+    pub fn know(&mut self, kind: EntityKind, id: &str, record: Map<String, Value>) {
+        self.known.insert((kind, id.to_owned()), record);
     }
 
     /// Times and money as the model has them, wherever they are in a value.
@@ -199,6 +207,11 @@ impl Filler {
     }
 }
 
+/// The id that a written record means; empty where it has none.
+pub(crate) fn id_of(kind: EntityKind, written: &Map<String, Value>) -> String {
+    Entity::id_of(kind, &Value::Object(written.clone())).unwrap_or_default()
+}
+
 fn is_money(name: &str) -> bool {
     matches!(name, "price" | "compare_at" | "cost" | "total" | "discount" | "amount" | "before" | "after")
 }
@@ -242,8 +255,6 @@ pub(crate) fn json_of_table(table: &toml::Table) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
-    use shopwright_model::Entity;
-
     use super::*;
 
     fn object(value: Value) -> Map<String, Value> {

@@ -19,7 +19,7 @@ use toml::{Spanned, Table};
 use crate::{
     error::{ScenarioError, Source},
     file::{Guardrails, Scenario, Step},
-    fill::{Filler, json_of, json_of_table},
+    fill::{Filler, id_of, json_of, json_of_table},
     look::{self, Seen},
     report::Failure,
     time::{point, span},
@@ -271,7 +271,7 @@ impl Stage {
         }
         if let Some(kind) = &body.event {
             let at = kind.span().start;
-            let event = self.event(source, number, kind.get_ref(), at, body)?;
+            let event = self.event(source, number, kind.get_ref(), at, body).await?;
             let accepted = self.engine.ingest(SHOP, vec![event]).await;
             accepted.map_err(|error| source.error(at, error.to_string(), "correct the event's kind or data"))?;
         }
@@ -288,7 +288,14 @@ impl Stage {
         self.settle().await.map_err(|error| self.fault(source, step, &error))
     }
 
-    fn event(&self, source: &Source, number: usize, kind: &str, at: usize, step: &Step) -> Result<IncomingEvent, Stop> {
+    async fn event(
+        &self,
+        source: &Source,
+        number: usize,
+        kind: &str,
+        at: usize,
+        step: &Step,
+    ) -> Result<IncomingEvent, Stop> {
         let now = self.clock.now();
         let data = match (kinds::carries(kind), &step.data) {
             (Some((entity_kind, _)), Some(data)) => {
@@ -297,6 +304,14 @@ impl Stage {
                     return Err(Box::new(source.error(offset, "the data is no table", "write data = { id = \"…\" }")));
                 };
                 let written = json_of_table(table);
+                let id = id_of(entity_kind, &written);
+                let now_there = self.engine.store().entity(SHOP, entity_kind, &id).await;
+                let now_there =
+                    now_there.map_err(|error| source.error(at, error.to_string(), "this is a fault of the host"))?;
+                if let Some(Value::Object(record)) = now_there.and_then(|stored| serde_json::from_str(&stored.doc).ok())
+                {
+                    self.filler().know(entity_kind, &id, record);
+                }
                 let record = self.filler().record(entity_kind, written, now);
                 let record = record.map_err(|error| source.error(offset, error, "correct it"))?;
                 entity(source, entity_kind, &record, offset)?;

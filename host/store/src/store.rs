@@ -78,7 +78,7 @@ pub(crate) struct Database {
     /// Of a SQLite file: for its `-wal` beside it.
     pub(crate) path: Option<PathBuf>,
     /// Held as long as the store is open: one process per file.
-    _lock: Option<std::fs::File>,
+    lock: Mutex<Option<std::fs::File>>,
 }
 
 impl Database {
@@ -169,7 +169,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub async fn reopen(&self) -> Result<Self> {
-        self.inner.closed.store(true, Ordering::Release);
+        self.stop().await;
         Self::over(Arc::clone(&self.inner.database), self.inner.options.clone()).await
     }
 
@@ -185,17 +185,26 @@ impl Store {
         self.inner.database.write.backend()
     }
 
-    /// Waits until what was handed over is written, then gives the connections back. Later calls fail.
+    /// Waits until what was handed over is written, then closes the database. Later calls fail.
     pub async fn close(&self) {
-        // An operation that writes nothing: when it is answered, everything before it is.
-        drop(self.submit(Op::Sql(Vec::new())).await);
-        self.inner.closed.store(true, Ordering::Release);
+        self.stop().await;
         nodes::release(self).await;
         if self.inner.database.path.is_some() {
             writer::checkpoint::finish(&self.inner.database.write).await;
         }
         self.inner.database.read.close().await;
         self.inner.database.write.close().await;
+        drop(self.inner.database.lock.lock().take());
+    }
+
+    /// Refuses new operations and ends the writer when it has answered those before.
+    async fn stop(&self) {
+        self.inner.closed.store(true, Ordering::Release);
+        let (reply, answer) = oneshot::channel();
+        if self.inner.jobs.send(Job { op: Op::Close, reply }).await.is_ok() {
+            // An error: the writer has ended already.
+            drop(answer.await);
+        }
     }
 
     /// Counts since the store was opened.
@@ -278,7 +287,7 @@ async fn open_sqlite(url: &str, options: &StoreOptions) -> Result<Database> {
         // One connection for all: connections to a shared cache would lock one another out.
         let pool = Pool::sqlite(writer, 1).await?;
         migrate(&pool).await?;
-        return Ok(Database { write: pool.clone(), read: pool, path: None, _lock: None });
+        return Ok(Database { write: pool.clone(), read: pool, path: None, lock: Mutex::default() });
     }
     let path = writer.get_filename().to_owned();
     let lock = lock_file(&path)?;
@@ -286,7 +295,7 @@ async fn open_sqlite(url: &str, options: &StoreOptions) -> Result<Database> {
     let write = Pool::sqlite(writer, 2).await?;
     migrate(&write).await?;
     let read = Pool::sqlite(sqlite_options(url, false)?, options.readers.max(1)).await?;
-    Ok(Database { write, read, path: Some(path), _lock: Some(lock) })
+    Ok(Database { write, read, path: Some(path), lock: Mutex::new(Some(lock)) })
 }
 
 /// A SQLite store counts its events and caches its documents in memory: a second process would not see.
@@ -312,7 +321,7 @@ async fn open_postgres(url: &str, options: &StoreOptions) -> Result<Database> {
     let write = Pool::postgres(connect.clone(), 2).await?;
     migrate(&write).await?;
     let read = Pool::postgres(connect, options.readers.max(1)).await?;
-    Ok(Database { write, read, path: None, _lock: None })
+    Ok(Database { write, read, path: None, lock: Mutex::default() })
 }
 
 async fn migrate(pool: &Pool) -> Result<()> {

@@ -22,7 +22,7 @@ pub fn whereabouts(order: &Order, now: Timestamp, settings: &Settings) -> Wherea
     let number = &order.number;
     match order.fulfilment {
         Fulfilment::Cancelled | Fulfilment::Returned | Fulfilment::Held => {
-            return Whereabouts::Person(format!("order {number} is {:?}", order.fulfilment).to_lowercase());
+            return Whereabouts::Person(format!("order {number} is {}", order.fulfilment));
         }
         _ => {}
     }
@@ -127,7 +127,8 @@ mod tests {
         let Whereabouts::Answer(text) = say(|order| order.shipments.clear()) else { panic!() };
         assert!(text.contains("being prepared"), "{text}");
 
-        let trouble: [(fn(&mut Order), &str); 6] = [
+        type Change = fn(&mut Order);
+        let trouble: [(Change, &str); 6] = [
             (|order| order.expected_delivery = Some(BEGIN.as_millis()), "late"),
             (|order| order.shipments = vec![shipment(true)], "delivered"),
             (|order| order.fulfilment = Fulfilment::Cancelled, "cancelled"),

@@ -33,7 +33,7 @@ pub fn route_ticket(ctx: &Ctx, trigger: Either<TicketCreated, TicketUpdated>, se
     let (Either::A(TicketCreated { ticket, .. }) | Either::B(TicketUpdated { ticket, .. })) = trigger;
     // As it is now: a colleague may have been faster.
     let ticket = ctx.support().get(&ticket.id)?.unwrap_or(ticket);
-    let Some(latest) = ticket.messages.iter().filter(|message| !message.internal).next_back() else {
+    let Some(latest) = ticket.messages.iter().rfind(|message| !message.internal) else {
         return Outcome::done(json!({ "result": "nothing_written" }));
     };
     if !latest.from_customer || !matches!(ticket.status, Status::Open | Status::Pending) {
@@ -172,7 +172,7 @@ impl Desk<'_> {
             match self.ctx.wait_for(news.clone(), left)? {
                 None => return Ok(false),
                 Some(Either::A(Either::A(update))) => {
-                    let last = update.ticket.messages.iter().filter(|message| !message.internal).next_back();
+                    let last = update.ticket.messages.iter().rfind(|message| !message.internal);
                     if last.is_some_and(|message| message.from_customer && message.at > self.latest()) {
                         return Ok(true);
                     }

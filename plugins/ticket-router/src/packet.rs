@@ -41,10 +41,7 @@ impl Packet<'_> {
         };
         line(format!(
             "\nPriority {} = value {:.2} x urgency {:.2} = {:.2}",
-            format!("{:?}", weight.priority).to_lowercase(),
-            weight.value,
-            weight.urgency,
-            weight.product
+            weight.priority, weight.value, weight.urgency, weight.product
         ));
         let words = |found: &[crate::classify::Found]| {
             found.iter().map(|one| format!("{} ({})", one.words, one.weight)).collect::<Vec<_>>().join(", ")
@@ -56,7 +53,11 @@ impl Packet<'_> {
                 assessment.confidence * 100.0,
                 words(&assessment.because)
             ),
-            None => format!("Assessment: unsure; scores {:?}", assessment.scores),
+            None if assessment.scores.is_empty() => "Assessment: unsure, no known word was found".into(),
+            None => {
+                let scores = assessment.scores.iter().map(|(kind, score)| format!("{} {score}", kind.words()));
+                format!("Assessment: unsure between {}", scores.collect::<Vec<_>>().join(", "))
+            }
         });
         if !assessment.frustrated_by.is_empty() {
             line(format!("Frustration {:.1}: {}", assessment.frustration, words(&assessment.frustrated_by)));
@@ -91,7 +92,7 @@ impl Packet<'_> {
                 order.number,
                 order.placed_at().date(),
                 order.total,
-                format!("{:?}", order.fulfilment).to_lowercase()
+                order.fulfilment
             ));
         }
         for earlier in self.earlier {
@@ -100,7 +101,7 @@ impl Packet<'_> {
                 earlier.id,
                 earlier.created_at().date(),
                 if earlier.subject.is_empty() { "no subject" } else { &earlier.subject },
-                format!("{:?}", earlier.status).to_lowercase()
+                earlier.status
             ));
         }
 

@@ -49,7 +49,7 @@ pub fn weigh(value: f64, assessment: &Assessment, settings: &Settings) -> Weight
     let by_product = match product {
         product if product >= 0.6 => Priority::Urgent,
         product if product >= 0.25 => Priority::High,
-        product if product >= 0.03 => Priority::Normal,
+        product if product >= 0.025 => Priority::Normal,
         _ => Priority::Low,
     };
     // Nobody who is upset or in danger waits at the end of the line for having spent little.

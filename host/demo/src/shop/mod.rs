@@ -66,7 +66,7 @@ pub fn shipping(goods: i64) -> i64 {
 }
 
 /// How large a shop is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Size {
     /// Products; each has one to nine variants.
     pub products: usize,

@@ -71,6 +71,26 @@ impl Record {
         }
     }
 
+    /// Appends the document as JSON.
+    ///
+    /// # Panics
+    /// Never: records have text keys, and a vector takes all that is written.
+    pub fn write_json(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Product(record) => serde_json::to_writer(to, record),
+            Self::Level(record) => serde_json::to_writer(to, record),
+            Self::Article(record) => serde_json::to_writer(to, record),
+            Self::CompetitorPrice(record) => serde_json::to_writer(to, record),
+            Self::Customer(record) => serde_json::to_writer(to, record),
+            Self::Engagement(record) => serde_json::to_writer(to, record),
+            Self::Order(record) => serde_json::to_writer(to, record),
+            Self::Cart(record) => serde_json::to_writer(to, record),
+            Self::Review(record) => serde_json::to_writer(to, record),
+            Self::Ticket(record) => serde_json::to_writer(to, record),
+        }
+        .expect("records have text keys, and a vector takes all");
+    }
+
     /// The document with its index terms.
     ///
     /// # Errors

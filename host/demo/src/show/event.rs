@@ -80,6 +80,13 @@ pub enum Wait {
     },
     /// A person's answer to this question.
     Person(String),
+    /// Until a guardrail allows what it wants to do, such as after quiet hours.
+    Allowed {
+        /// The guardrail's words.
+        rule: String,
+        /// When that is.
+        until: Millis,
+    },
     /// Another try, because of this.
     Retry(String),
 }

@@ -27,6 +27,7 @@ pub fn lines(event: &ShowEvent) -> Vec<Line> {
                 Wait::Event { kinds, until } => {
                     format!("waits for {}, at most {} (until {})", kinds.join(" or "), span(until - at), clock(*until))
                 }
+                Wait::Allowed { rule, until } => format!("holds back until {}: {}", clock(*until), short(rule, 70)),
                 Wait::Person(question) => format!("waits for a person: {}", short(question, 60)),
                 Wait::Retry(reason) => format!("tries again later: {}", short(reason, 60)),
             };
@@ -39,7 +40,7 @@ pub fn lines(event: &ShowEvent) -> Vec<Line> {
         }
         What::RunEnded { workflow, about, state, outcome, .. } => {
             let (weight, style) =
-                if state == "failed" { (Weight::Main, Style::Red) } else { (Weight::Detail, Style::Dim) };
+                if state == "failed" { (Weight::Star, Style::Red) } else { (Weight::Detail, Style::Dim) };
             let outcome = if outcome.is_empty() || outcome == "null" {
                 String::new()
             } else {
@@ -272,7 +273,7 @@ mod tests {
             back.plain(),
             "Fri 05:20  RECOVERED Anna B. orders #41023 for 99.00 € after our e-mail, 11.00 € off with K7"
         );
-        assert_eq!(back.weight, Weight::Main);
+        assert_eq!(back.weight, Weight::Star);
         assert_eq!(order(0, Why::AtOnce).weight, Weight::Detail);
     }
 

@@ -8,6 +8,7 @@ pub mod summary;
 pub mod words;
 
 use std::{
+    collections::BTreeMap,
     io::{IsTerminal as _, Write},
     time::Instant,
 };
@@ -30,6 +31,7 @@ pub struct Printer {
     status_at: f64,
     quiet: bool,
     summary: Summary,
+    held: BTreeMap<&'static str, u64>,
 }
 
 impl Printer {
@@ -55,6 +57,7 @@ impl Printer {
             status_at: STATUS_EVERY,
             quiet,
             summary: Summary::default(),
+            held: BTreeMap::new(),
         }
     }
 
@@ -69,11 +72,15 @@ impl Printer {
         }
         let lines = format::lines(event);
         let now = self.began.elapsed().as_secs_f64();
-        if let Some(first) = lines.first()
-            && self.pacer.pass(now, first.weight, lines.len())
-        {
-            for line in &lines {
-                self.line(line)?;
+        if let Some(first) = lines.first() {
+            if self.pacer.pass(now, first.weight, lines.len()) {
+                self.left_out()?;
+                for line in &lines {
+                    self.line(line)?;
+                }
+            } else if first.weight >= Weight::Main {
+                // Told in one line when there is room again.
+                *self.held.entry(plural(&event.what)).or_default() += 1;
             }
         }
         if now >= self.status_at {
@@ -82,6 +89,17 @@ impl Printer {
             self.line(&status)?;
         }
         Ok(())
+    }
+
+    /// Says what was left out since the line before, of what matters.
+    fn left_out(&mut self) -> std::io::Result<()> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        let held: Vec<String> =
+            std::mem::take(&mut self.held).into_iter().map(|(what, count)| format!("{count} more {what}")).collect();
+        let line = Line::new(Weight::Main).with(Style::Dim, format!("{:21}… and {}", "", held.join(", ")));
+        self.line(&line)
     }
 
     /// Prints a line as it is.
@@ -102,5 +120,19 @@ impl Printer {
     /// The account, to add what only the host knows.
     pub const fn summary_mut(&mut self) -> &mut Summary {
         &mut self.summary
+    }
+}
+
+/// What several of these are called.
+fn plural(what: &What) -> &'static str {
+    let What::Action(action) = what else { return "things" };
+    match (&action.verdict, &action.deed) {
+        (Verdict::Denied(_), _) => "denials",
+        (_, Deed::Message { .. }) => "messages",
+        (_, Deed::Offer { .. }) => "discounts",
+        (_, Deed::Price { .. }) => "prices",
+        (_, Deed::Assigned { .. }) => "routed tickets",
+        (_, Deed::Reply { .. }) => "answers",
+        _ => "actions",
     }
 }

@@ -2,8 +2,8 @@
 
 use super::style::Weight;
 
-/// Lets lines through at a reading pace. What matters ([`Weight::Main`]) always passes, and uses up the
-/// pace; the rest passes when there is room.
+/// Lets lines through at a reading pace. What matters passes before its time, and uses up the pace; the
+/// rest passes when there is room. [`Weight::Star`] always passes.
 #[derive(Debug, Clone)]
 pub struct Pacer {
     per_second: f64,
@@ -24,7 +24,8 @@ impl Pacer {
         self.room = (self.room + (now - self.last).max(0.0) * self.per_second).min(most);
         self.last = now.max(self.last);
         let needed = match weight {
-            Weight::Main => f64::NEG_INFINITY,
+            Weight::Star => f64::NEG_INFINITY,
+            Weight::Main => -most * 0.5,
             Weight::Normal => most * 0.35,
             Weight::Detail => most * 0.8,
         };
@@ -47,7 +48,9 @@ mod tests {
         let flood = |pacer: &mut Pacer, weight, from: f64| {
             (0..1_000).filter(|n| pacer.pass(from + f64::from(*n) * 0.01, weight, 1)).count()
         };
-        assert_eq!(flood(&mut pacer, Weight::Main, 0.0), 1_000);
+        let main = flood(&mut pacer, Weight::Main, 0.0);
+        assert!((40..=60).contains(&main), "{main} in ten seconds, at the price of the lines after");
+        assert_eq!(flood(&mut pacer, Weight::Star, 0.0), 1_000);
         let normal = flood(&mut pacer, Weight::Normal, 10.0);
         assert!((10..=40).contains(&normal), "{normal} in ten seconds, after three that were used up");
         assert!(!pacer.pass(20.0, Weight::Detail, 1));

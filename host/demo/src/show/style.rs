@@ -50,6 +50,8 @@ pub enum Weight {
     Normal,
     /// What one came for.
     Main,
+    /// What must not be missed.
+    Star,
 }
 
 /// A line of the show.

@@ -330,6 +330,12 @@ impl Traffic {
         self.people_places.get(customer).map_or_else(|| customer.to_owned(), |&at| self.shop.people[at].name())
     }
 
+    /// The place of a variant in the shop, by its id.
+    #[must_use]
+    pub fn variant(&self, id: &str) -> Option<usize> {
+        self.variant_places.get(id).copied()
+    }
+
     fn plan(&mut self, at: Millis, plan: Plan) {
         self.counter += 1;
         self.queue.push(Reverse((at.max(self.now), self.counter, plan)));

@@ -67,7 +67,7 @@ pub(super) async fn run(c: &mut Connection, op: &Op, node: i64, wrote: &mut bool
             Answer::Import(Box::new(admin::advance(c, batch).await?))
         }
         // Decided in memory: `World::decide` has answered it.
-        Op::Accept(_) | Op::Flush(_) | Op::Start(_) | Op::Cancel { .. } | Op::Effects(_) => Answer::Done,
+        Op::Accept(_) | Op::Flush(_) | Op::Start(_) | Op::Cancel { .. } | Op::Effects(_) | Op::Close => Answer::Done,
     })
 }
 

@@ -38,6 +38,14 @@ impl Checkpoint {
         Self { log: log.into(), length: 0, under_way: None }
     }
 
+    /// Waits for the one that is under way.
+    pub(super) async fn end(self) {
+        if let Some(task) = self.under_way {
+            // It reports its own failure.
+            drop(task.await);
+        }
+    }
+
     /// To be called after every batch; by how much the log has grown.
     pub(super) async fn after_batch(&mut self, database: &Arc<Database>, writer: &mut Option<Connection>) -> u64 {
         let length = std::fs::metadata(&self.log).map_or(0, |meta| meta.len());

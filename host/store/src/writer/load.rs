@@ -253,6 +253,8 @@ pub(crate) async fn load<'a>(connection: &mut Connection, ops: &'a [Op]) -> Resu
         )
         .await?,
     )?;
+    // In an order that does not depend on the database's plan.
+    loaded.waits.sort_unstable();
     let mut ids: Vec<i64> = wanted.runs.iter().copied().chain(loaded.waits.iter().map(|(_, run)| *run)).collect();
     ids.sort_unstable();
     ids.dedup();

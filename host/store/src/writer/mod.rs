@@ -54,15 +54,31 @@ pub(crate) enum Op {
     Accept(Vec<NewEvent>),
     Flush(Box<Flush>),
     Start(Vec<NewRun>),
-    Cancel { shop: String, run: RunId, now: Millis, reason: String },
+    Cancel {
+        shop: String,
+        run: RunId,
+        now: Millis,
+        reason: String,
+    },
     Effects(Vec<EffectRow>),
     Import(Box<ImportBatch>),
-    Wake { runs: Vec<RunId>, now: Millis },
-    ClaimDue { now: Millis, limit: u32 },
-    ClaimActive { limit: u32, per_installation: u32 },
+    Wake {
+        runs: Vec<RunId>,
+        now: Millis,
+    },
+    ClaimDue {
+        now: Millis,
+        limit: u32,
+    },
+    ClaimActive {
+        limit: u32,
+        per_installation: u32,
+    },
     Recover,
     Sql(Vec<Statement>),
     Audit(Box<AuditEntry>),
+    /// Write what came before, give the connection back and end.
+    Close,
 }
 
 impl Op {
@@ -163,17 +179,33 @@ impl Writer {
     pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         while let Some(first) = queue.recv().await {
             let started = Instant::now();
-            let mut weight = first.op.weight();
-            let mut ops = vec![first.op];
-            let mut replies = vec![first.reply];
-            while weight < self.batch
-                && let Ok(job) = queue.try_recv()
-            {
-                weight += job.op.weight();
-                ops.push(job.op);
-                replies.push(job.reply);
+            let (mut ops, mut replies) = (Vec::new(), Vec::new());
+            let mut close = None;
+            let mut weight = 0;
+            let mut next = Some(first);
+            while let Some(Job { op, reply }) = next.take() {
+                if matches!(op, Op::Close) {
+                    close = Some(reply);
+                    break;
+                }
+                weight += op.weight();
+                ops.push(op);
+                replies.push(reply);
+                if weight < self.batch {
+                    next = queue.try_recv().ok();
+                }
             }
-            self.work(&ops, replies).await;
+            if !ops.is_empty() {
+                self.work(&ops, replies).await;
+            }
+            if let Some(reply) = close {
+                if let Some(checkpoint) = self.checkpoint.take() {
+                    checkpoint.end().await;
+                }
+                self.connection = None;
+                drop(reply.send(Ok(Answer::Done)));
+                return;
+            }
             Stats::add(&self.stats.operations, ops.len() as u64);
             Stats::add(&self.stats.busy_us, u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
             if let Some(checkpoint) = &mut self.checkpoint {
@@ -214,10 +246,7 @@ impl Writer {
     async fn transaction(&mut self, ops: &[Op]) -> Result<Outcome> {
         self.faults.check()?;
         Stats::add(&self.stats.batches, 1);
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.database.write.acquire().await?,
-        };
+        let mut connection = self.begin().await?;
         let result = self.within(&mut connection, ops).await;
         match &result {
             Ok(_) => self.keep(connection),
@@ -237,6 +266,25 @@ impl Writer {
         result
     }
 
+    /// A connection in a transaction.
+    async fn begin(&mut self) -> Result<Connection> {
+        if let Some(mut connection) = self.connection.take() {
+            if begin(&mut connection).await.is_ok() {
+                return Ok(connection);
+            }
+            // The server may have been away in the meantime: nothing has been said yet, begin anew.
+            connection.discard().await;
+        }
+        let mut connection = self.database.write.acquire().await?;
+        match begin(&mut connection).await {
+            Ok(()) => Ok(connection),
+            Err(error) => {
+                connection.discard().await;
+                Err(error)
+            }
+        }
+    }
+
     fn keep(&mut self, connection: Connection) {
         if self.database.has_spare_connections() {
             self.connection = Some(connection);
@@ -244,10 +292,6 @@ impl Writer {
     }
 
     async fn within(&mut self, connection: &mut Connection, ops: &[Op]) -> Result<Outcome> {
-        match connection.backend() {
-            Backend::Sqlite => connection.raw("BEGIN IMMEDIATE").await?,
-            Backend::Postgres => connection.script(BEGIN_POSTGRES).await?,
-        }
         let last_seq = match (connection.backend(), self.last_seq) {
             (Backend::Sqlite, Some(seq)) => seq,
             _ if ops.iter().all(Op::is_plain) => 0,
@@ -288,6 +332,13 @@ impl Writer {
         self.cache.end_commit(result.is_ok().then_some(changes));
         Stats::add(&self.stats.commit_us, u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX));
         result
+    }
+}
+
+async fn begin(connection: &mut Connection) -> Result<()> {
+    match connection.backend() {
+        Backend::Sqlite => connection.raw("BEGIN IMMEDIATE").await,
+        Backend::Postgres => connection.script(BEGIN_POSTGRES).await,
     }
 }
 

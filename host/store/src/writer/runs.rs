@@ -110,6 +110,10 @@ impl<'a> World<'a> {
                 return Started::Before(RunId(*before));
             }
         }
+        if self.runs.get(&run.id.0).is_some_and(|known| known.fresh.is_some()) {
+            // Ids are given once; the same one again in this batch is the same start again.
+            return Started::Before(run.id);
+        }
         let key = run.key.as_deref().map(|key| (&*run.shop, &*run.installation, &*run.workflow, key));
         let live = key.and_then(|key| self.keys.get(&key)).cloned().unwrap_or_default();
         let mut replaced = Vec::new();
