@@ -4,7 +4,8 @@
 //! neither waits for the outer build's lock nor is done twice.
 
 use std::{
-    env, fmt::Write as _,
+    env,
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -39,7 +40,20 @@ fn main() {
     for (name, _) in env::vars_os() {
         let Some(text) = name.to_str() else { continue };
         let leaks = text.starts_with("CARGO_") && !text.starts_with("CARGO_HOME") && !text.starts_with("CARGO_NET");
-        if leaks || matches!(text, "RUSTFLAGS" | "RUSTC_WRAPPER" | "RUSTC_WORKSPACE_WRAPPER" | "CLIPPY_ARGS" | "TARGET" | "HOST" | "PROFILE" | "OPT_LEVEL" | "DEBUG") {
+        if leaks
+            || matches!(
+                text,
+                "RUSTFLAGS"
+                    | "RUSTC_WRAPPER"
+                    | "RUSTC_WORKSPACE_WRAPPER"
+                    | "CLIPPY_ARGS"
+                    | "TARGET"
+                    | "HOST"
+                    | "PROFILE"
+                    | "OPT_LEVEL"
+                    | "DEBUG"
+            )
+        {
             cargo.env_remove(&name);
         }
     }
@@ -58,7 +72,8 @@ fn main() {
     }
     source.push_str("];\n");
     // The SDK and the interface, for `plugin new` where no checkout is at hand.
-    source.push_str("/// The SDK's files, by their path in the checkout.\npub(crate) static SDK: &[(&str, &str)] = &[\n");
+    source
+        .push_str("/// The SDK's files, by their path in the checkout.\npub(crate) static SDK: &[(&str, &str)] = &[\n");
     let mut sdk = vec![root.join("sdk/rust/Cargo.toml"), root.join("sdk/rust/build.rs")];
     for folder in ["sdk/rust/src", "wit/0.1"] {
         sdk.extend(sources(&root.join(folder)));

@@ -8,18 +8,14 @@ fn main() {
     println!("cargo::rerun-if-changed={}", wit.display());
     let mut resolve = wit_parser::Resolve::new();
     let (package, _) = resolve.push_dir(wit).expect("wit/0.1 parses");
-    let world = resolve
-        .select_world(&[package], Some("everything"))
-        .expect("wit/0.1 has the world `everything`");
+    let world = resolve.select_world(&[package], Some("everything")).expect("wit/0.1 has the world `everything`");
     let opts = wasmtime_internal_wit_bindgen::Opts {
         additional_derive_attributes: ["serde::Serialize", "serde::Deserialize", "PartialEq"]
             .map(String::from)
             .to_vec(),
         ..Default::default()
     };
-    let source = opts
-        .generate(&mut resolve, world)
-        .expect("bindings for wit/0.1");
+    let source = opts.generate(&mut resolve, world).expect("bindings for wit/0.1");
     let out = Path::new(&env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("wit.rs");
     fs::write(&out, with_serde_attributes(&source)).expect("write the generated types");
 }
@@ -32,7 +28,8 @@ fn with_serde_attributes(source: &str) -> String {
         let is_field = trimmed.starts_with("pub ") && !trimmed.contains("fn ") && trimmed.ends_with(',');
         if is_field && trimmed.contains(": Json,") {
             out.push_str("#[serde(with = \"crate::json_text\", default = \"crate::json_text::empty\")]\n");
-        } else if is_field && (trimmed.contains(": wasmtime::component::__internal::Vec<") || may_be_left_out(trimmed)) {
+        } else if is_field && (trimmed.contains(": wasmtime::component::__internal::Vec<") || may_be_left_out(trimmed))
+        {
             out.push_str("#[serde(default)]\n");
         }
         out.push_str(line);
@@ -46,8 +43,7 @@ fn with_serde_attributes(source: &str) -> String {
 
 /// Fields whose empty value means "unknown" or "no", so that events written by hand stay short.
 fn may_be_left_out(field: &str) -> bool {
-    const NAMES: [&str; 8] =
-        ["time_zone", "locale", "category", "description", "reason", "sku", "title", "internal"];
+    const NAMES: [&str; 8] = ["time_zone", "locale", "category", "description", "reason", "sku", "title", "internal"];
     let name = field.trim_start_matches("pub ").split(':').next().unwrap_or_default();
     NAMES.contains(&name)
 }

@@ -176,7 +176,8 @@ async fn allowed(cx: &mut RunCx, action: &Action) -> wasmtime::Result<Result<Opt
     loop {
         let mut facts = Facts::new(cx.core.clock.now(), cx.shop.facts.clone());
         for key in counted_facts(action, &rules, &grant, &facts) {
-            let key = if key.starts_with("effects:installation:") { format!("{key}@{}", cx.run.installation) } else { key };
+            let key =
+                if key.starts_with("effects:installation:") { format!("{key}@{}", cx.run.installation) } else { key };
             cx.depend_on(&key).await?;
         }
         let wanted = needs(action, &rules, &grant, &facts);
@@ -191,7 +192,9 @@ async fn allowed(cx: &mut RunCx, action: &Action) -> wasmtime::Result<Result<Opt
                 keep(cx, action, row);
                 return Ok(Err(ActionError::Denied(words)));
             }
-            Verdict::Ask { words, .. } if !cx.is_live() => return Ok(Ok(Some(format!("a person would be asked: {words}")))),
+            Verdict::Ask { words, .. } if !cx.is_live() => {
+                return Ok(Ok(Some(format!("a person would be asked: {words}"))));
+            }
             Verdict::NotYet { words, until, .. } if !cx.is_live() => {
                 return Ok(Ok(Some(format!("it would wait until {until}: {words}"))));
             }
@@ -457,19 +460,20 @@ fn write_own(
 
 /// What is sent, as the mailbox shows it.
 fn message(cx: &RunCx, outgoing: &Outgoing, effect: &str, now: Millis) -> Result<MessageRow, String> {
-    let row = |channel: &str, recipient: String, customer: Option<String>, subject: String, text: String, html| MessageRow {
-        id: effect.into(),
-        shop: cx.run.shop.clone(),
-        channel: channel.into(),
-        recipient,
-        customer,
-        subject,
-        text,
-        html,
-        at: now,
-        run: Some(cx.run.id),
-        seq: cx.core.ids.next(),
-    };
+    let row =
+        |channel: &str, recipient: String, customer: Option<String>, subject: String, text: String, html| MessageRow {
+            id: effect.into(),
+            shop: cx.run.shop.clone(),
+            channel: channel.into(),
+            recipient,
+            customer,
+            subject,
+            text,
+            html,
+            at: now,
+            run: Some(cx.run.id),
+            seq: cx.core.ids.next(),
+        };
     Ok(match outgoing {
         Outgoing::Email { customer, to, email } => {
             let template = cx.program.template(&email.template).ok_or_else(|| {
@@ -556,7 +560,9 @@ async fn send(cx: &mut RunCx, action: &Action, mut row: EffectRow) -> Answer {
             row.error = Some(reason.clone());
             Err(ActionError::Unknown(reason))
         }
-        Outcome::Unknown { reason } | Outcome::Retry { reason, .. } if row.attempts >= cx.core.limits.effect_attempts => {
+        Outcome::Unknown { reason } | Outcome::Retry { reason, .. }
+            if row.attempts >= cx.core.limits.effect_attempts =>
+        {
             row.state = EffectState::Failed;
             let reason = format!("given up after {} tries: {reason}", row.attempts);
             row.error = Some(reason.clone());
@@ -615,4 +621,3 @@ async fn hand_over(cx: &RunCx, action: &Action, row: &EffectRow) -> Outcome {
         _ => crate::outbox::call_back(&cx.core, row).await,
     }
 }
-

@@ -17,13 +17,8 @@ use shopwright_store::Store;
 use tokio::sync::{Notify, broadcast};
 
 use crate::{
-    EngineError, EngineLimits, Retention, Senders,
-    cx::RunCx,
-    install::Program,
-    metrics::Metrics,
-    notice::Notice,
-    queue::Queue,
-    shop::ShopState,
+    EngineError, EngineLimits, Retention, Senders, cx::RunCx, install::Program, metrics::Metrics, notice::Notice,
+    queue::Queue, shop::ShopState,
 };
 
 pub(crate) struct Core {

@@ -216,7 +216,11 @@ impl RunCx {
 
     /// Where this run's memory lies: a trial never touches what the live installation remembers.
     pub fn memory_space(&self) -> String {
-        if self.is_live() { self.run.installation.clone() } else { format!("{}#{}", self.run.installation, self.run.mode) }
+        if self.is_live() {
+            self.run.installation.clone()
+        } else {
+            format!("{}#{}", self.run.installation, self.run.mode)
+        }
     }
 
     /// Makes durable what happened so far; the run goes on. Called before something is sent.
@@ -266,7 +270,11 @@ impl RunCx {
     ///
     /// # Errors
     /// Unwinds when the journal has another call here, or when there were too many.
-    pub fn replay<P: Serialize, R: DeserializeOwned>(&mut self, call: &'static str, params: &P) -> wasmtime::Result<Replay<R>> {
+    pub fn replay<P: Serialize, R: DeserializeOwned>(
+        &mut self,
+        call: &'static str,
+        params: &P,
+    ) -> wasmtime::Result<Replay<R>> {
         let args = self.core.metrics.journal_busy.time(|| journal::encode(params)).map_err(wasmtime::Error::new)?;
         let Some(entry) = self.journal.next() else {
             // What the guest printed so far was printed live or before the replay's end: sort it now.

@@ -83,7 +83,9 @@ async fn execute(core: &Arc<Core>, task: Task) {
             match core.store.runs_by_id(&[run.id]).await {
                 Ok(mut rows) => {
                     match rows.pop() {
-                        Some(row) if row.state == RunState::Active && row.node == run.node && row.fence == run.fence => {
+                        Some(row)
+                            if row.state == RunState::Active && row.node == run.node && row.fence == run.fence =>
+                        {
                             run = row;
                         }
                         _ => return,
@@ -191,9 +193,8 @@ async fn segment(core: &Arc<Core>, run: &mut RunRow, event: &mut Option<Arc<Even
     let mut cx = RunCx::new(core, shop, installed, program.clone(), run.clone(), journal, guest, resumed);
     let settings = run.settings.to_string();
     cx.guest.keep_log(cx.log_lines >= cx.journal.logged());
-    let (mut cx, result) = prepared
-        .run::<_, Result<Outcome, Failure>>(cx, (run.workflow.clone(), trigger, settings))
-        .await;
+    let (mut cx, result) =
+        prepared.run::<_, Result<Outcome, Failure>>(cx, (run.workflow.clone(), trigger, settings)).await;
     core.metrics.segment(&cx.guest);
     *run = cx.run.clone();
     let stop = cx.stop.take();
@@ -317,7 +318,13 @@ async fn suspend(core: &Arc<Core>, run: &mut RunRow, mut cx: RunCx, wait: Wait) 
     }
 }
 
-async fn retry(core: &Arc<Core>, run: &RunRow, mut cx: RunCx, policy: shopwright_registry::Retry, reason: String) -> After {
+async fn retry(
+    core: &Arc<Core>,
+    run: &RunRow,
+    mut cx: RunCx,
+    policy: shopwright_registry::Retry,
+    reason: String,
+) -> After {
     if run.attempt > policy.max {
         let message = format!("given up after {} tries: {reason}", run.attempt);
         return finish(core, run, cx, Next::Failed { code: "retries-exhausted".into(), message }).await;
@@ -542,4 +549,3 @@ impl CursorAtStart for RunRow {
         }
     }
 }
-

@@ -195,11 +195,10 @@ impl Program {
             for (t, trigger) in workflow.triggers.iter().enumerate() {
                 match trigger {
                     Trigger::Event { kinds, condition } => {
-                        let condition = condition
-                            .as_ref()
-                            .map(|text| Condition::compile(text, Root::Event))
-                            .transpose()
-                            .map_err(|e| EngineError::invalid("bad-condition", place(&format!("/trigger/{t}/when")), e))?;
+                        let condition =
+                            condition.as_ref().map(|text| Condition::compile(text, Root::Event)).transpose().map_err(
+                                |e| EngineError::invalid("bad-condition", place(&format!("/trigger/{t}/when")), e),
+                            )?;
                         triggers.push(EventTrigger { kinds: kinds.clone(), condition });
                     }
                     Trigger::Schedule { cron, missed } => {
@@ -226,12 +225,14 @@ impl Program {
             };
             let own = &workflow.limits;
             let mut guest = core.limits.guest;
-            let small = |own: Option<u64>, host: usize| own.and_then(|n| usize::try_from(n).ok()).map_or(host, |n| n.min(host));
+            let small =
+                |own: Option<u64>, host: usize| own.and_then(|n| usize::try_from(n).ok()).map_or(host, |n| n.min(host));
             guest.fuel = own.fuel.map_or(guest.fuel, |n| n.min(guest.fuel));
             guest.memory_bytes = small(own.memory_bytes, guest.memory_bytes);
             guest.log_bytes = small(own.log_bytes, guest.log_bytes);
             guest.output_bytes = small(own.output_bytes, guest.output_bytes);
-            let few = |own: Option<u64>, host: u32| own.and_then(|n| u32::try_from(n).ok()).map_or(host, |n| n.min(host));
+            let few =
+                |own: Option<u64>, host: u32| own.and_then(|n| u32::try_from(n).ok()).map_or(host, |n| n.min(host));
             workflows.push(CompiledWorkflow {
                 name: workflow.name.clone(),
                 triggers,
@@ -246,8 +247,9 @@ impl Program {
         }
         let mut templates = HashMap::new();
         for (t, template) in manifest.templates.iter().enumerate() {
-            let compiled = Template::compile(&template.name, &template.subject, &template.text, template.html.as_deref())
-                .map_err(|e| EngineError::invalid("bad-template", format!("/template/{t}"), e))?;
+            let compiled =
+                Template::compile(&template.name, &template.subject, &template.text, template.html.as_deref())
+                    .map_err(|e| EngineError::invalid("bad-template", format!("/template/{t}"), e))?;
             templates.insert(template.name.clone(), compiled);
         }
         Ok(Self { manifest, imports, workflows, templates })
@@ -278,11 +280,7 @@ impl Core {
         if let Some(program) = self.programs.read().get(digest) {
             return Ok(program.clone());
         }
-        let bytes = self
-            .store
-            .component(digest)
-            .await?
-            .ok_or_else(|| EngineError::not_found("component", digest))?;
+        let bytes = self.store.component(digest).await?.ok_or_else(|| EngineError::not_found("component", digest))?;
         let manifest = shopwright_registry::extract(&bytes)
             .map_err(EngineError::internal)?
             .ok_or_else(|| EngineError::internal(format!("component {digest} has no manifest")))?;
@@ -305,11 +303,8 @@ impl Core {
         let compiled = match self.sandbox.load(digest) {
             Some(compiled) => compiled,
             None => {
-                let bytes = self
-                    .store
-                    .component(digest)
-                    .await?
-                    .ok_or_else(|| EngineError::not_found("component", digest))?;
+                let bytes =
+                    self.store.component(digest).await?.ok_or_else(|| EngineError::not_found("component", digest))?;
                 let (sandbox, digest) = (self.sandbox.clone(), digest.to_owned());
                 tokio::task::spawn_blocking(move || sandbox.compile(&bytes, &digest))
                     .await

@@ -7,9 +7,7 @@ use shopwright_model::{
     Entity, EntityKind, Millis, RunId,
     kinds::{self, Change},
 };
-use shopwright_store::ops::{
-    Accepted, EventRow, NewEvent, NewRun, Put, RunRow, RunState, Started, TriggerKind,
-};
+use shopwright_store::ops::{Accepted, EventRow, NewEvent, NewRun, Put, RunRow, RunState, Started, TriggerKind};
 
 use crate::{EngineError, core::Core, notice::Notice, queue::Task, shop::ShopState};
 
@@ -97,7 +95,11 @@ pub(crate) fn plan(
         return Err(EngineError::invalid("bad-event", "type", problem));
     }
     if data.len() > MAX_DATA {
-        return Err(EngineError::invalid("bad-event", "data", format!("it has {} bytes; {MAX_DATA} are allowed", data.len())));
+        return Err(EngineError::invalid(
+            "bad-event",
+            "data",
+            format!("it has {} bytes; {MAX_DATA} are allowed", data.len()),
+        ));
     }
     let at = at.unwrap_or(now);
     let mut puts: Vec<Put> =
@@ -105,8 +107,8 @@ pub(crate) fn plan(
     let mut removes = removes;
     match kinds::carries(&kind) {
         Some((entity_kind, Change::Put)) => {
-            let entity = Entity::parse_text(entity_kind, &data)
-                .map_err(|e| EngineError::invalid("bad-data", "data", e))?;
+            let entity =
+                Entity::parse_text(entity_kind, &data).map_err(|e| EngineError::invalid("bad-data", "data", e))?;
             for concern in entity.concerns() {
                 if !concerns.contains(&concern) {
                     concerns.push(concern);
@@ -116,8 +118,9 @@ pub(crate) fn plan(
         }
         Some((entity_kind, Change::Remove)) => {
             let value: Value = serde_json::from_str(&data).map_err(|e| EngineError::invalid("bad-data", "data", e))?;
-            let gone = Entity::id_of(entity_kind, &value)
-                .ok_or_else(|| EngineError::invalid("bad-data", "data", format!("the id of the {entity_kind} is missing")))?;
+            let gone = Entity::id_of(entity_kind, &value).ok_or_else(|| {
+                EngineError::invalid("bad-data", "data", format!("the id of the {entity_kind} is missing"))
+            })?;
             let concern = format!("{entity_kind}:{gone}");
             if !concerns.contains(&concern) {
                 concerns.push(concern);
@@ -162,7 +165,10 @@ fn runs(core: &Core, shop: &ShopState, event: &NewEvent, now: Millis) -> Result<
     };
     if event.depth >= core.limits.depth || (event.root != 0 && !core.count_root(event.root)) {
         tracing::warn!(
-            shop = event.shop, kind = event.kind, depth = event.depth, root = event.root,
+            shop = event.shop,
+            kind = event.kind,
+            depth = event.depth,
+            root = event.root,
             "the event triggers nothing: too many runs descend from one event (a loop?)"
         );
         core.metrics.loops_stopped.inc();

@@ -91,7 +91,13 @@ impl Journal {
             let call = std::str::from_utf8(reader.take(usize::from(call))?).map_err(|_| "a call's name is no text")?;
             let args = reader.block()?.to_vec();
             let answer = reader.block()?.to_vec();
-            self.entries.push(Entry { call: Cow::Owned(call.to_owned()), args, answer, at: reader.i64()?, mark: reader.i64()? });
+            self.entries.push(Entry {
+                call: Cow::Owned(call.to_owned()),
+                args,
+                answer,
+                at: reader.i64()?,
+                mark: reader.i64()?,
+            });
         }
         Ok(())
     }

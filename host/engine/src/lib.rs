@@ -56,6 +56,7 @@ use shopwright_store::{
 };
 use tokio::sync::broadcast;
 
+use crate::core::Core;
 pub use crate::{
     busy::Busy,
     cx::LogEntry,
@@ -69,7 +70,6 @@ pub use crate::{
     timeline::{Timeline, TimelineEntry},
     waits::WaitFor,
 };
-use crate::core::Core;
 
 /// The engine. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -228,11 +228,8 @@ impl Engine {
     /// No such question, a choice that is none of its, or one that was answered before.
     pub async fn answer(&self, shop: &str, approval: &str, choice: &str, by: &str) -> Result<(), EngineError> {
         let core = &self.core;
-        let row = core
-            .store
-            .approval(shop, approval)
-            .await?
-            .ok_or_else(|| EngineError::not_found("approval", approval))?;
+        let row =
+            core.store.approval(shop, approval).await?.ok_or_else(|| EngineError::not_found("approval", approval))?;
         let choices: Vec<String> = serde_json::from_str(&row.choices).unwrap_or_default();
         if !choices.iter().any(|known| known == choice) {
             let reason = format!("`{choice}` is none of its choices: {}", choices.join(", "));

@@ -93,10 +93,26 @@ impl Metrics {
         Self {
             events: register!(Counter::default(), "events_accepted", "Events accepted for the first time"),
             duplicates: register!(Counter::default(), "events_duplicate", "Events that had been accepted before"),
-            refused_busy: register!(Counter::default(), "events_refused_busy", "Deliveries refused because queues were full"),
-            loops_stopped: register!(Counter::default(), "loops_stopped", "Events that triggered nothing because too many runs descend from one event"),
-            conditions_failed: register!(Counter::default(), "conditions_failed", "Trigger conditions that gave an error"),
-            conflicts: register!(Counter::default(), "run_conflicts", "Segments made anew because what they decided on had changed"),
+            refused_busy: register!(
+                Counter::default(),
+                "events_refused_busy",
+                "Deliveries refused because queues were full"
+            ),
+            loops_stopped: register!(
+                Counter::default(),
+                "loops_stopped",
+                "Events that triggered nothing because too many runs descend from one event"
+            ),
+            conditions_failed: register!(
+                Counter::default(),
+                "conditions_failed",
+                "Trigger conditions that gave an error"
+            ),
+            conflicts: register!(
+                Counter::default(),
+                "run_conflicts",
+                "Segments made anew because what they decided on had changed"
+            ),
             retries: register!(Counter::default(), "run_retries", "Runs put off for another try"),
             schedule_fires: register!(Counter::default(), "schedule_fires", "Runs started by schedules"),
             removed: register!(Counter::default(), "rows_removed", "Rows removed by retention"),
@@ -104,23 +120,55 @@ impl Metrics {
             ended: register!(Family::default(), "runs_ended", "Runs ended, by how"),
             run_seconds: register!(times(), "run_seconds", "From accepting a run's trigger to its end"),
             segments: register!(Counter::default(), "segments", "Instances made: once per run and once per wake-up"),
-            sandbox_seconds: register!(short(), "sandbox_seconds", "Computing time of one segment in the sandbox, host calls included"),
+            sandbox_seconds: register!(
+                short(),
+                "sandbox_seconds",
+                "Computing time of one segment in the sandbox, host calls included"
+            ),
             fuel: register!(Counter::default(), "fuel_used", "Fuel used by guests"),
             reads: register!(Family::default(), "reads", "Reads made by guests"),
             effects: register!(Family::default(), "effects", "Actions by what became of them"),
             active: register!(Gauge::default(), "runs_active", "Runs queued or executing in this process"),
             executing: register!(Gauge::default(), "runs_executing", "Runs executing in this process"),
             store_operations: register!(Gauge::default(), "store_operations", "Operations the store's writer has done"),
-            store_commits: register!(Gauge::default(), "store_commits", "Transactions the store's writer has committed"),
+            store_commits: register!(
+                Gauge::default(),
+                "store_commits",
+                "Transactions the store's writer has committed"
+            ),
             store_queue: register!(Gauge::default(), "store_queue", "Operations waiting for the store's writer"),
-            store_busy: register!(Seconds::default(), "store_busy_seconds", "Time in which the store's writer was not idle"),
-            store_commit: register!(Seconds::default(), "store_commit_seconds", "Time that the store's writer spent in COMMIT"),
-            store_log_bytes: register!(Gauge::default(), "store_log_bytes", "Bytes written to SQLite's write-ahead log"),
+            store_busy: register!(
+                Seconds::default(),
+                "store_busy_seconds",
+                "Time in which the store's writer was not idle"
+            ),
+            store_commit: register!(
+                Seconds::default(),
+                "store_commit_seconds",
+                "Time that the store's writer spent in COMMIT"
+            ),
+            store_log_bytes: register!(
+                Gauge::default(),
+                "store_log_bytes",
+                "Bytes written to SQLite's write-ahead log"
+            ),
             store_reads: register!(Gauge::default(), "store_reads", "Point reads that the store answered"),
             store_reads_cached: register!(Gauge::default(), "store_reads_cached", "Point reads answered from memory"),
-            store_read_queries: register!(Gauge::default(), "store_read_queries", "Queries made for the other point reads"),
-            runs_busy_seconds: register!(Seconds::default(), "runs_busy_seconds", "Computing time of runs, the sandbox included"),
-            journal_seconds: register!(Seconds::default(), "journal_seconds", "Computing time of encoding and decoding journals"),
+            store_read_queries: register!(
+                Gauge::default(),
+                "store_read_queries",
+                "Queries made for the other point reads"
+            ),
+            runs_busy_seconds: register!(
+                Seconds::default(),
+                "runs_busy_seconds",
+                "Computing time of runs, the sandbox included"
+            ),
+            journal_seconds: register!(
+                Seconds::default(),
+                "journal_seconds",
+                "Computing time of encoding and decoding journals"
+            ),
             runs_busy: Busy::default(),
             journal_busy: Busy::default(),
             registry,

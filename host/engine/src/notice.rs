@@ -16,9 +16,25 @@ pub enum Notice {
     /// A run was replaced by a newer one of its key.
     RunReplaced { shop: String, run: RunId, by: RunId, at: Millis },
     /// A run waits.
-    RunWaiting { shop: String, run: RunId, installation: String, workflow: String, until: Option<Millis>, waits_for: crate::waits::WaitFor, at: Millis },
+    RunWaiting {
+        shop: String,
+        run: RunId,
+        installation: String,
+        workflow: String,
+        until: Option<Millis>,
+        waits_for: crate::waits::WaitFor,
+        at: Millis,
+    },
     /// A run ended: `done`, `failed`, `cancelled`, `continued`.
-    RunEnded { shop: String, run: RunId, installation: String, workflow: String, state: &'static str, outcome: String, at: Millis },
+    RunEnded {
+        shop: String,
+        run: RunId,
+        installation: String,
+        workflow: String,
+        state: &'static str,
+        outcome: String,
+        at: Millis,
+    },
     /// An action was carried out, denied, recorded or failed.
     Effect {
         shop: String,

@@ -86,8 +86,11 @@ async fn settle(core: &Core, mut row: EffectRow) -> EffectRow {
             row.state = EffectState::Done;
             row.next_at = None;
             row.error = None;
-            let mut answer: Value =
-                row.answer.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| serde_json::json!({}));
+            let mut answer: Value = row
+                .answer
+                .as_deref()
+                .and_then(|text| serde_json::from_str(text).ok())
+                .unwrap_or_else(|| serde_json::json!({}));
             answer["reference"] = reference.into();
             row.answer = Some(answer.to_string());
         }

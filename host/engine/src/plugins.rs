@@ -116,7 +116,11 @@ impl Engine {
         let imports = core.sandbox.inspect(&bytes).map_err(|e| refused("bad-component")(e.to_string()))?;
         let manifest = shopwright_registry::extract(&bytes)
             .map_err(|e| refused("bad-manifest")(e.to_string()))?
-            .ok_or_else(|| refused("no-manifest")("the component carries no manifest: build it with `shopwright plugin build`".into()))?;
+            .ok_or_else(|| {
+                refused("no-manifest")(
+                    "the component carries no manifest: build it with `shopwright plugin build`".into(),
+                )
+            })?;
         let digest = shopwright_registry::digest(&bytes);
         let program = Arc::new(Program::new(core, manifest, imports)?);
         let _changing = core.changing.lock().await;
@@ -184,7 +188,8 @@ impl Engine {
     pub async fn versions(&self, shop: &str) -> Result<Vec<VersionInfo>, EngineError> {
         let mut all = Vec::new();
         for row in self.core.store.versions_list(shop).await? {
-            let manifest: shopwright_registry::Manifest = serde_json::from_str(&row.manifest).map_err(EngineError::internal)?;
+            let manifest: shopwright_registry::Manifest =
+                serde_json::from_str(&row.manifest).map_err(EngineError::internal)?;
             let asked: Vec<(String, String)> = serde_json::from_str(&row.imports).map_err(EngineError::internal)?;
             let permissions = permissions::permissions(&asked).map_err(EngineError::internal)?;
             all.push(VersionInfo {
@@ -225,7 +230,11 @@ impl Engine {
         let id = request.id.unwrap_or_else(|| request.plugin.clone());
         let slug = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if id.is_empty() || id.len() > 63 || !id.chars().all(slug) {
-            return Err(EngineError::invalid("bad-id", "/id", "it must be 1 to 63 lower-case letters, digits and hyphens"));
+            return Err(EngineError::invalid(
+                "bad-id",
+                "/id",
+                "it must be 1 to 63 lower-case letters, digits and hyphens",
+            ));
         }
         let settings = check_settings(&program, &request.settings)?;
         let grants = check_grants(&program, request.grants.as_ref())?;
@@ -341,7 +350,12 @@ impl Engine {
     }
 
     /// Writes an installation with its schedules and puts it to use.
-    async fn keep(&self, state: &Arc<ShopState>, record: Installation, program: Arc<Program>) -> Result<(), EngineError> {
+    async fn keep(
+        &self,
+        state: &Arc<ShopState>,
+        record: Installation,
+        program: Arc<Program>,
+    ) -> Result<(), EngineError> {
         let core = &self.core;
         let now = core.clock.now();
         let mut schedules = Vec::new();

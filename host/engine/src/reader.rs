@@ -122,7 +122,9 @@ impl Reader for RunReader<'_> {
         let before = before.map(|cursor| (cursor.at, cursor.row));
         let mut rows = self.store.price_changes(&self.facts.id, variant, before, limit).await.map_err(down)?;
         rows.extend(self.pending.iter().filter_map(|own| match own {
-            Own::PriceChange(row) if row.variant == variant && before.is_none_or(|before| (row.at, row.id) < before) => {
+            Own::PriceChange(row)
+                if row.variant == variant && before.is_none_or(|before| (row.at, row.id) < before) =>
+            {
                 Some(row.clone())
             }
             _ => None,

@@ -76,7 +76,8 @@ pub(crate) struct ShopState {
 
 impl ShopState {
     pub fn new(shop: Shop, rules: Rules) -> Self {
-        let facts = ShopFacts { id: shop.id.clone(), currency: shop.currency.clone(), time_zone: shop.time_zone.clone() };
+        let facts =
+            ShopFacts { id: shop.id.clone(), currency: shop.currency.clone(), time_zone: shop.time_zone.clone() };
         // Checked when the shop was created; a zone that a later database no longer has means UTC.
         let zone = shop.time_zone.parse().unwrap_or(chrono_tz::UTC);
         Self { shop, facts, zone, rules: RwLock::new(Arc::new(rules)), installations: RwLock::default() }

@@ -22,7 +22,10 @@ pub(crate) async fn load(core: &Arc<Core>) -> Result<(), EngineError> {
                 Ok(rule) => rules.push(rule),
                 // A rule that is not understood must not simply stop counting.
                 Err(error) => {
-                    return Err(EngineError::internal(format!("guardrail `{}` of `{}`: {error}", guardrail.id, row.id)));
+                    return Err(EngineError::internal(format!(
+                        "guardrail `{}` of `{}`: {error}",
+                        guardrail.id, row.id
+                    )));
                 }
             }
         }
@@ -79,7 +82,10 @@ impl Engine {
         }
         let _changing = core.changing.lock().await;
         if core.shops.read().contains_key(&new.id) {
-            return Err(EngineError::Conflict { code: "shop-exists", reason: format!("there is a shop `{}` already", new.id) });
+            return Err(EngineError::Conflict {
+                code: "shop-exists",
+                reason: format!("there is a shop `{}` already", new.id),
+            });
         }
         let now = core.clock.now();
         let shop = Shop {

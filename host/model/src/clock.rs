@@ -25,7 +25,6 @@ pub trait Clock: Send + Sync + 'static {
     fn until(&self, at: Millis) -> Until<'_>;
 }
 
-
 /// The machine's clock, never running backwards within one process.
 #[derive(Debug, Default)]
 pub struct SystemClock {

@@ -217,9 +217,11 @@ impl Entity {
         let mut all = vec![self.reference()];
         if let Some(owner) = &self.owner {
             let of = match self.kind {
-                EntityKind::Order | EntityKind::Cart | EntityKind::Ticket | EntityKind::Engagement | EntityKind::Discount => {
-                    "customer"
-                }
+                EntityKind::Order
+                | EntityKind::Cart
+                | EntityKind::Ticket
+                | EntityKind::Engagement
+                | EntityKind::Discount => "customer",
                 EntityKind::Level | EntityKind::CompetitorPrice => "variant",
                 EntityKind::Review => "product",
                 _ => return all,
@@ -248,7 +250,8 @@ impl Entity {
         let kind = EntityKind::Product;
         for variant in &product.variants {
             if variant.product != product.id {
-                let reason = format!("variant `{}` says product `{}`, not `{}`", variant.id, variant.product, product.id);
+                let reason =
+                    format!("variant `{}` says product `{}`, not `{}`", variant.id, variant.product, product.id);
                 return Err(ModelError::Document { kind, reason });
             }
         }

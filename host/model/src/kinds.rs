@@ -34,7 +34,16 @@ pub fn carries(kind: &str) -> Option<(EntityKind, Change)> {
     let put = match entity {
         E::Order => matches!(
             verb,
-            "placed" | "updated" | "paid" | "edited" | "fulfilled" | "delivered" | "cancelled" | "refunded" | "returned" | "held"
+            "placed"
+                | "updated"
+                | "paid"
+                | "edited"
+                | "fulfilled"
+                | "delivered"
+                | "cancelled"
+                | "refunded"
+                | "returned"
+                | "held"
         ),
         E::Cart => matches!(verb, "created" | "updated" | "completed"),
         E::Ticket => matches!(verb, "created" | "updated" | "resolved" | "closed" | "reopened"),

@@ -18,8 +18,8 @@ pub mod wit {
 
 pub use wit::exports::shopwright::plugin::handler;
 pub use wit::shopwright::plugin::{
-    carts, catalog, customers, discount_actions, events, inventory, market, messaging, orders, pricing_actions, reviews,
-    support, support_actions, types, workflow,
+    carts, catalog, customers, discount_actions, events, inventory, market, messaging, orders, pricing_actions,
+    reviews, support, support_actions, types, workflow,
 };
 
 pub use clock::{Clock, SystemClock, VirtualClock};

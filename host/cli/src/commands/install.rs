@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Context, confirm, json_argument, plugin};
+use super::{Context, confirm, json_argument, plugin, plugin_build::sandbox};
 use crate::{
+    client::Client,
     failure::{Failure, Result, at_file},
     output::{self, cell},
 };
@@ -17,7 +18,8 @@ use crate::{
     after_help = "Example:\n  shopwright install cart-recovery --settings '{\"wait_hours\": 3}'\n  shopwright install ./gift-notes.wasm --yes\n  shopwright install cart-recovery@0.2.0 --id recovery-test --mode shadow --yes"
 )]
 pub struct Install {
-    /// `NAME`, `NAME@VERSION`, or a component file, which is uploaded first.
+    /// `NAME`, `NAME@VERSION`, or a component file, which is uploaded first. Of the workflows that this binary
+    /// carries (cart-recovery, ticket-router, dynamic-pricing) the name will do.
     plugin: String,
     /// The installation's id [default: the plugin's name].
     #[arg(long)]
@@ -52,6 +54,9 @@ pub async fn run(context: &Context, args: Install) -> Result {
             None => (args.plugin.clone(), None),
         }
     };
+    if version.is_none() && shopwright_bundle::FIRST_PARTY.contains(&&*name) {
+        carried(&client, &name).await?;
+    }
     let query: Vec<(&str, String)> = version.iter().map(|version| ("version", version.clone())).collect();
     let asked = client.get(&["plugins", &name, "permissions"], &query).await?;
     let version = cell(&asked["version"]);
@@ -77,4 +82,16 @@ pub async fn run(context: &Context, args: Install) -> Result {
         output::line(format!("{name} {version} is installed as {id}, {mode}"));
     });
     Ok(())
+}
+
+/// Uploads a workflow that this binary carries, where the host has no version of it.
+async fn carried(client: &Client, name: &str) -> Result {
+    match client.get(&["plugins", name], &[]).await {
+        Err(failure) if failure.code() == "not-found" => {}
+        other => return other.map(drop),
+    }
+    let bytes = shopwright_bundle::package(&sandbox()?, name)
+        .await
+        .map_err(|error| Failure::new("bundle", error.to_string()))?;
+    plugin::send(client, bytes).await.map(drop)
 }

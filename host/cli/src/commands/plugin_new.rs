@@ -43,13 +43,15 @@ pub fn run(_context: &Context, args: New) -> Result {
     for (what, word) in [("name", &args.name), ("publisher", &args.publisher)] {
         let part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if word.len() > 63 || !word.split('-').all(part) || !word.starts_with(|c: char| c.is_ascii_lowercase()) {
-            let detail = format!("the {what} `{word}` must be lower-case words joined by hyphens, such as `gift-notes`");
+            let detail =
+                format!("the {what} `{word}` must be lower-case words joined by hyphens, such as `gift-notes`");
             return Err(Failure::new("bad-name", detail));
         }
     }
     let folder = args.folder.unwrap_or_else(|| PathBuf::from(&args.name));
     if folder.exists() {
-        let detail = format!("{} is there already: give another name, or another place with --folder", folder.display());
+        let detail =
+            format!("{} is there already: give another name, or another place with --folder", folder.display());
         return Err(Failure::new("folder-exists", detail));
     }
     let title = args.name.replace('-', " ");

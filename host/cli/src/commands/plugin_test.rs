@@ -61,7 +61,12 @@ pub fn run(context: &Context, args: Test) -> Result {
             if args.coverage {
                 println!("{}", summary.coverage());
             }
-            println!("{} scenarios, {} failed, {} ms", summary.reports.len(), summary.failed(), summary.took.as_millis());
+            println!(
+                "{} scenarios, {} failed, {} ms",
+                summary.reports.len(),
+                summary.failed(),
+                summary.took.as_millis()
+            );
         });
         match summary.failed() {
             0 => Ok(()),

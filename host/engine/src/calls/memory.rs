@@ -36,7 +36,13 @@ pub(super) fn register(functions: &mut HostFunctions<RunCx>) {
                 None => 0,
                 Some(text) => match text.trim().parse::<i64>() {
                     Ok(n) => n,
-                    Err(_) => return Err(fail(cx, "increment", format!("`{key}` holds `{}`, which is no whole number", cut(&text)))),
+                    Err(_) => {
+                        return Err(fail(
+                            cx,
+                            "increment",
+                            format!("`{key}` holds `{}`, which is no whole number", cut(&text)),
+                        ));
+                    }
                 },
             };
             let sum = before.saturating_add(by);
@@ -81,7 +87,11 @@ fn check(cx: &mut RunCx, function: &str, key: &str, value: Option<&str>) -> wasm
     }
     let Some(value) = value else { return Ok(()) };
     if value.len() > MAX_VALUE {
-        return Err(fail(cx, function, format!("a value may have {MAX_VALUE} bytes; `{key}` would have {}", value.len())));
+        return Err(fail(
+            cx,
+            function,
+            format!("a value may have {MAX_VALUE} bytes; `{key}` would have {}", value.len()),
+        ));
     }
     if serde_json::from_str::<serde::de::IgnoredAny>(value).is_err() {
         return Err(fail(cx, function, format!("the value of `{key}` must be JSON; this is not: {}", cut(value))));

@@ -230,7 +230,10 @@ fn emit(cx: &mut RunCx, (kind, concerns, data): (String, Vec<String>, String)) -
 }
 
 /// An event that this run causes, with its ancestry.
-pub(crate) fn plan_own(cx: &RunCx, event: IncomingEvent) -> Result<shopwright_store::ops::NewEvent, crate::EngineError> {
+pub(crate) fn plan_own(
+    cx: &RunCx,
+    event: IncomingEvent,
+) -> Result<shopwright_store::ops::NewEvent, crate::EngineError> {
     let root = if cx.run.root != 0 { cx.run.root } else { cx.run.event_seq.unwrap_or(cx.run.id.0) };
     let origin = Origin { run: Some(cx.run.id), root, depth: cx.run.depth + 1 };
     if serde_json::from_str::<serde::de::IgnoredAny>(&event.data).is_err() {
