@@ -51,13 +51,6 @@ impl Failure {
         self
     }
 
-    /// The same with places.
-    #[must_use]
-    pub fn places(mut self, places: Vec<String>) -> Self {
-        self.places = places;
-        self
-    }
-
     /// A problem document from a host.
     pub fn of_problem(problem: Value) -> Self {
         let text = |field: &str| problem[field].as_str().map(str::to_owned);
