@@ -95,7 +95,6 @@ pub fn description() -> utoipa::openapi::OpenApi {
 async fn described_here() {}
 
 /// All routes, ready to be served.
-#[must_use]
 pub fn router(state: ApiState) -> Router {
     let text = description().to_json().unwrap_or_default();
     let document = Router::new()

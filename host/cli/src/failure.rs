@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 /// What commands return.
 pub type Result<T = (), E = Failure> = std::result::Result<T, E>;
 
-/// Why a command failed.
+/// Why a command failed. Boxed, since every command returns one.
 #[derive(Debug)]
-pub struct Failure {
+pub struct Failure(Box<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
     message: String,
     code: String,
     remedy: Option<String>,
@@ -23,31 +26,27 @@ pub struct Failure {
 impl Failure {
     /// A failure with its code.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            code: code.into(),
-            remedy: None,
-            places: Vec::new(),
-            problem: None,
-            usage: false,
-            shown: false,
-        }
+        Self(Box::new(Inner { message: message.into(), code: code.into(), ..Inner::default() }))
     }
 
     /// The command was used wrongly.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { usage: true, ..Self::new("usage", message) }
+        let mut failure = Self::new("usage", message);
+        failure.0.usage = true;
+        failure
     }
 
     /// What there is to say has been printed: only the exit code is left.
     pub fn silent() -> Self {
-        Self { shown: true, ..Self::new("failed", "") }
+        let mut failure = Self::new("failed", "");
+        failure.0.shown = true;
+        failure
     }
 
     /// The same with what to do.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
+        self.0.remedy = Some(remedy.into());
         self
     }
 
@@ -62,34 +61,29 @@ impl Failure {
             };
             format!("{pointer}{line}: {}", fault["detail"].as_str().unwrap_or_default())
         });
-        Self {
-            places: places.collect(),
-            remedy: text("remedy"),
-            ..Self::new(&text("code").unwrap_or_else(|| "failed".into()), text("detail").unwrap_or_default())
-        }
-        .with_problem(problem)
-    }
-
-    fn with_problem(mut self, problem: Value) -> Self {
-        self.problem = Some(problem);
-        self
+        let mut failure =
+            Self::new(&text("code").unwrap_or_else(|| "failed".into()), text("detail").unwrap_or_default());
+        failure.0.places = places.collect();
+        failure.0.remedy = text("remedy");
+        failure.0.problem = Some(problem);
+        failure
     }
 
     /// The stable code.
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// Writes it to standard error: for people, or as one JSON document.
     pub fn print(&self, json: bool) {
-        if self.shown {
+        if self.0.shown {
             return;
         }
         let mut out = std::io::stderr().lock();
         // Nobody is left to tell when standard error is closed.
         let _ = if json {
-            let own = json!({"code": self.code, "detail": self.message, "remedy": self.remedy, "places": self.places});
-            writeln!(out, "{}", self.problem.as_ref().unwrap_or(&own))
+            let own = json!({"code": self.0.code, "detail": self.0.message, "remedy": self.0.remedy});
+            writeln!(out, "{}", self.0.problem.as_ref().unwrap_or(&own))
         } else {
             write!(out, "{self}")
         };
@@ -97,23 +91,23 @@ impl Failure {
 
     /// 2 for wrong use, else 1.
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(if self.usage { 2 } else { 1 })
+        ExitCode::from(if self.0.usage { 2 } else { 1 })
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error[{}]: {}", self.code, self.message)?;
+        writeln!(f, "error[{}]: {}", self.0.code, self.0.message)?;
         // A single place is in the message already.
-        if self.places.len() > 1 {
-            for place in &self.places {
+        if self.0.places.len() > 1 {
+            for place in &self.0.places {
                 writeln!(f, "  {place}")?;
             }
         }
-        if let Some(remedy) = &self.remedy {
+        if let Some(remedy) = &self.0.remedy {
             writeln!(f, "  remedy: {remedy}")?;
         }
-        if let Some(instance) = self.problem.as_ref().and_then(|problem| problem["instance"].as_str()) {
+        if let Some(instance) = self.0.problem.as_ref().and_then(|problem| problem["instance"].as_str()) {
             writeln!(f, "  request: {instance}")?;
         }
         Ok(())

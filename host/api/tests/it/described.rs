@@ -19,7 +19,7 @@ pub fn operations(description: &Value) -> Vec<(String, String, Value)> {
 
 /// A path with something in place of its parameters.
 pub fn filled(path: &str) -> String {
-    path.replace("{seq}", "1").replace("{kind}", "cart").replace("{shop}", "a").replace('{', "").replace('}', "")
+    path.replace("{seq}", "1").replace("{kind}", "cart").replace("{shop}", "a").replace(['{', '}'], "")
 }
 
 #[tokio::test]
