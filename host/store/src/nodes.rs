@@ -71,7 +71,7 @@ pub(crate) async fn lease(database: &Database, options: &StoreOptions) -> Result
 }
 
 /// Frees the runs and the numbers of nodes whose lease ran out.
-fn take_over(now: Millis) -> Vec<Statement> {
+fn take_over(now: Millis) -> Vec<Statement<'static>> {
     vec![
         Statement::new(
             "UPDATE runs SET node = NULL WHERE state = 'active' AND node IN (SELECT node FROM nodes WHERE lease_until < ?)",

@@ -108,7 +108,7 @@ pub struct NewRun {
     pub parent: Option<RunId>,
     /// Now.
     pub created_at: Millis,
-    /// Take it for this node at once (none: leave it to [`crate::Store::claim`]).
+    /// Take it for this node at once, with fence 1 (none: leave it to [`crate::Store::claim_active`]).
     pub node: Option<i64>,
 }
 

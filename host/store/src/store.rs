@@ -258,25 +258,25 @@ impl Store {
     }
 
     /// Statements in one write transaction; the rows that each gave back.
-    pub(crate) async fn write(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>> {
-        match self.submit(Op::Sql(statements)).await? {
+    pub(crate) async fn write(&self, statements: Vec<Statement<'_>>) -> Result<Vec<Vec<Row>>> {
+        match self.submit(Op::Sql(statements.into_iter().map(Statement::into_owned).collect())).await? {
             Answer::Rows(rows) => Ok(rows),
             other => Err(other.unexpected()),
         }
     }
 
     /// One statement in a write transaction; whether it gave a row back (`RETURNING`).
-    pub(crate) async fn write_one(&self, statement: Statement) -> Result<Vec<Row>> {
+    pub(crate) async fn write_one(&self, statement: Statement<'_>) -> Result<Vec<Row>> {
         Ok(self.write(vec![statement]).await?.pop().unwrap_or_default())
     }
 
     /// Rows of a query, read beside the writer.
-    pub(crate) async fn fetch(&self, statement: Statement) -> Result<Vec<Row>> {
+    pub(crate) async fn fetch(&self, statement: Statement<'_>) -> Result<Vec<Row>> {
         self.inner.faults.check()?;
         read::fetch(&self.inner.database.read, &statement).await
     }
 
-    pub(crate) async fn fetch_one(&self, statement: Statement) -> Result<Option<Row>> {
+    pub(crate) async fn fetch_one(&self, statement: Statement<'_>) -> Result<Option<Row>> {
         Ok(self.fetch(statement).await?.into_iter().next())
     }
 }

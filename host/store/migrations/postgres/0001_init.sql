@@ -100,7 +100,7 @@ CREATE TABLE effects (
     created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (run, position)
 );
 CREATE INDEX effects_counted ON effects (shop, subject, created_at);
-CREATE INDEX effects_of_installation ON effects (shop, installation, created_at);
+CREATE INDEX effects_of_action ON effects (shop, action, created_at);
 CREATE INDEX effects_pending ON effects (next_at) WHERE state IN ('intended', 'sent');
 CREATE TABLE messages (
     id TEXT COLLATE "C" NOT NULL, shop TEXT COLLATE "C" NOT NULL, channel TEXT COLLATE "C" NOT NULL, recipient TEXT COLLATE "C" NOT NULL, customer TEXT COLLATE "C", subject TEXT COLLATE "C" NOT NULL,

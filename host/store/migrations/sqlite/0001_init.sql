@@ -103,7 +103,7 @@ CREATE TABLE effects (
     created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (run, position)
 );
 CREATE INDEX effects_counted ON effects (shop, subject, created_at);
-CREATE INDEX effects_of_installation ON effects (shop, installation, created_at);
+CREATE INDEX effects_of_action ON effects (shop, action, created_at);
 CREATE INDEX effects_pending ON effects (next_at) WHERE state IN ('intended', 'sent');
 CREATE TABLE messages (
     id TEXT NOT NULL, shop TEXT NOT NULL, channel TEXT NOT NULL, recipient TEXT NOT NULL, customer TEXT, subject TEXT NOT NULL,

@@ -58,7 +58,7 @@ impl Store {
         Ok(removed)
     }
 
-    async fn delete(&self, statement: Statement) -> Result<u64> {
+    async fn delete(&self, statement: Statement<'_>) -> Result<u64> {
         Ok(self.write_one(statement).await?.len() as u64)
     }
 
@@ -91,7 +91,7 @@ impl Store {
             let entities: Vec<String> = serde_json::from_str(row.str(4)?)
                 .map_err(|error| StoreError::corrupt(format!("the concerns of event {seq} are no list: {error}")))?;
             for entity in entities.iter().map(String::as_str).chain(["*"]) {
-                concerns.push([(&shop).into(), entity.into(), (&kind).into(), seq.into()]);
+                concerns.push([shop.clone().into(), entity.to_owned().into(), kind.clone().into(), seq.into()]);
             }
         }
         let removed = seqs.len() as u64;

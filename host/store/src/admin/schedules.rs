@@ -45,7 +45,7 @@ impl Store {
         self.write(statements).await.map(drop)
     }
 
-    fn schedules_gone(shop: &str, installation: &str) -> Statement {
+    fn schedules_gone<'a>(shop: &'a str, installation: &'a str) -> Statement<'a> {
         Statement::new("DELETE FROM schedules WHERE shop = ? AND installation = ?", args![shop, installation])
     }
 

@@ -164,7 +164,7 @@ impl Store {
         self.fetch(statement).await?.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
     }
 
-    pub(crate) async fn count(&self, statement: Statement) -> Result<u64> {
+    pub(crate) async fn count(&self, statement: Statement<'_>) -> Result<u64> {
         Ok(self.fetch_one(statement).await?.map_or(Ok(0), |row| row.int(0))?.unsigned_abs())
     }
 }

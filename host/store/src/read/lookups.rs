@@ -4,7 +4,6 @@ use shopwright_model::{Millis, RunId};
 
 use crate::{
     Result, Store,
-    ops::MessageRow,
     sql::{Statement, args},
 };
 
@@ -45,31 +44,5 @@ impl Store {
             args![shop, action, since, installation, installation],
         );
         self.count(statement).await
-    }
-
-    /// Puts a message of the host's own into the mailbox; a second one with its id is the first.
-    ///
-    /// # Errors
-    /// [`crate::StoreError::Unavailable`].
-    pub async fn message_put(&self, row: MessageRow) -> Result<()> {
-        let statement = Statement::new(
-            "INSERT INTO messages (id, shop, channel, recipient, customer, subject, text, html, at, run, seq) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-            args![
-                row.id,
-                row.shop,
-                row.channel,
-                row.recipient,
-                row.customer,
-                row.subject,
-                row.text,
-                row.html,
-                row.at,
-                row.run.map(|run| run.0),
-                row.seq
-            ],
-        );
-        self.write_one(statement).await?;
-        Ok(())
     }
 }

@@ -37,13 +37,13 @@ impl Reader {
         Self { database, faults, cache }
     }
 
-    pub(crate) async fn fetch(&self, statement: &Statement) -> Result<Vec<Row>> {
+    pub(crate) async fn fetch(&self, statement: &Statement<'_>) -> Result<Vec<Row>> {
         self.faults.check()?;
         fetch(&self.database.read, statement).await
     }
 }
 
-pub(crate) async fn fetch(pool: &Pool, statement: &Statement) -> Result<Vec<Row>> {
+pub(crate) async fn fetch(pool: &Pool, statement: &Statement<'_>) -> Result<Vec<Row>> {
     let mut connection = pool.acquire().await?;
     let result = connection.fetch(statement).await;
     if result.as_ref().is_err_and(crate::StoreError::is_unavailable) {

@@ -157,7 +157,7 @@ async fn entities(reader: &Reader, keys: Vec<(String, EntityKind, String)>) -> R
     Ok(all)
 }
 
-fn pairs(keys: &[ShopText]) -> Rows {
+fn pairs(keys: &[ShopText]) -> Rows<'_> {
     let mut set = Rows::new(PLACE_SHOP_ID);
     for (n, (shop, id)) in (0_i64..).zip(keys) {
         set.push([n.into(), shop.into(), id.into()]);

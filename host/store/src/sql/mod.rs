@@ -23,14 +23,25 @@ pub enum Backend {
     Postgres,
 }
 
-/// An argument.
+/// An argument. What it refers to is copied once, when it is handed to the database's driver.
 #[derive(Debug, Clone)]
-pub(crate) enum Arg {
+pub(crate) enum Arg<'a> {
     Int(Option<i64>),
-    Text(Option<String>),
+    Text(Option<Cow<'a, str>>),
     /// Text that many rows share.
     Shared(Arc<str>),
-    Bytes(Vec<u8>),
+    Bytes(Cow<'a, [u8]>),
+}
+
+impl Arg<'_> {
+    fn into_owned(self) -> Arg<'static> {
+        match self {
+            Self::Int(value) => Arg::Int(value),
+            Self::Text(value) => Arg::Text(value.map(|text| Cow::Owned(text.into_owned()))),
+            Self::Shared(value) => Arg::Shared(value),
+            Self::Bytes(value) => Arg::Bytes(Cow::Owned(value.into_owned())),
+        }
+    }
 }
 
 /// The type of a column of `{v}`; the database must know it before it sees a value.
@@ -43,7 +54,7 @@ pub(crate) enum Ty {
 
 macro_rules! arg_from {
     ($($from:ty, $value:ident => $to:expr;)*) => { $(
-        impl From<$from> for Arg {
+        impl<'a> From<$from> for Arg<'a> {
             fn from($value: $from) -> Self {
                 $to
             }
@@ -56,32 +67,31 @@ arg_from! {
     Option<i64>, v => Self::Int(v);
     u32, v => Self::Int(Some(v.into()));
     bool, v => Self::Int(Some(v.into()));
-    &str, v => Self::Text(Some(v.to_owned()));
-    String, v => Self::Text(Some(v));
-    &String, v => Self::Text(Some(v.clone()));
-    Option<String>, v => Self::Text(v);
-    &Option<String>, v => Self::Text(v.clone());
-    Option<&str>, v => Self::Text(v.map(str::to_owned));
-    Arc<str>, v => Self::Shared(v);
+    &'a str, v => Self::Text(Some(Cow::Borrowed(v)));
+    String, v => Self::Text(Some(Cow::Owned(v)));
+    &'a String, v => Self::Text(Some(Cow::Borrowed(v)));
+    Option<String>, v => Self::Text(v.map(Cow::Owned));
+    &'a Option<String>, v => Self::Text(v.as_deref().map(Cow::Borrowed));
+    Option<&'a str>, v => Self::Text(v.map(Cow::Borrowed));
     &Arc<str>, v => Self::Shared(Arc::clone(v));
-    Vec<u8>, v => Self::Bytes(v);
+    Vec<u8>, v => Self::Bytes(Cow::Owned(v));
     shopwright_model::RunId, v => Self::Int(Some(v.0));
     Option<shopwright_model::RunId>, v => Self::Int(v.map(|run| run.0));
 }
 
 /// The rows of a `{v}`. The first column is never null.
 #[derive(Debug, Clone)]
-pub(crate) struct Rows {
+pub(crate) struct Rows<'a> {
     pub(crate) types: &'static [Ty],
-    pub(crate) args: Vec<Arg>,
+    pub(crate) args: Vec<Arg<'a>>,
 }
 
-impl Rows {
+impl<'a> Rows<'a> {
     pub(crate) fn new(types: &'static [Ty]) -> Self {
         Self { types, args: Vec::new() }
     }
 
-    pub(crate) fn push<const N: usize>(&mut self, row: [Arg; N]) {
+    pub(crate) fn push<const N: usize>(&mut self, row: [Arg<'a>; N]) {
         debug_assert_eq!(N, self.types.len());
         self.args.extend(row);
     }
@@ -98,19 +108,29 @@ impl Rows {
 
 /// A query with its arguments.
 #[derive(Debug, Clone)]
-pub(crate) struct Statement {
+pub(crate) struct Statement<'a> {
     pub(crate) template: Cow<'static, str>,
-    pub(crate) args: Vec<Arg>,
-    pub(crate) rows: Option<Rows>,
+    pub(crate) args: Vec<Arg<'a>>,
+    pub(crate) rows: Option<Rows<'a>>,
 }
 
-impl Statement {
-    pub(crate) fn new(template: impl Into<Cow<'static, str>>, args: impl Into<Vec<Arg>>) -> Self {
-        Self { template: template.into(), args: args.into(), rows: None }
+impl<'a> Statement<'a> {
+    pub(crate) fn new(template: impl Into<Cow<'static, str>>, args: Vec<Arg<'a>>) -> Self {
+        Self { template: template.into(), args, rows: None }
     }
 
-    pub(crate) fn with_rows(template: &'static str, args: impl Into<Vec<Arg>>, rows: Rows) -> Self {
-        Self { template: Cow::Borrowed(template), args: args.into(), rows: Some(rows) }
+    pub(crate) fn with_rows(template: &'static str, args: Vec<Arg<'a>>, rows: Rows<'a>) -> Self {
+        Self { template: Cow::Borrowed(template), args, rows: Some(rows) }
+    }
+
+    /// As plain data that can wait for the writer.
+    pub(crate) fn into_owned(self) -> Statement<'static> {
+        let own = |args: Vec<Arg<'a>>| args.into_iter().map(Arg::into_owned).collect();
+        Statement {
+            template: self.template,
+            args: own(self.args),
+            rows: self.rows.map(|rows| Rows { types: rows.types, args: own(rows.args) }),
+        }
     }
 }
 
@@ -159,6 +179,15 @@ pub(crate) fn render(backend: Backend, template: &str, types: &[Ty], rows: usize
                 let _ = write!(sql, "${n}");
             }
         }
+    };
+    let template = match (backend, template.strip_prefix("INSERT INTO ")) {
+        // So that a violated constraint may end the statement half-way, SQLite would keep a copy of
+        // every page that a statement of many rows changes. Here the whole transaction ends then anyway.
+        (Backend::Sqlite, Some(rest)) if rows > 0 && !rest.contains("ON CONFLICT") => {
+            sql.push_str("INSERT OR ROLLBACK INTO ");
+            rest
+        }
+        _ => template,
     };
     for (part_index, part) in template.split("{v}").enumerate() {
         if part_index > 0 {
@@ -235,7 +264,7 @@ mod tests {
         let types = &[Ty::Int, Ty::Text];
         assert_eq!(
             render(Backend::Sqlite, template, types, 2),
-            "INSERT INTO t (a, b) SELECT column1, column2 FROM (SELECT * FROM (VALUES (?,?),(?,?)) WHERE column1 IS NOT NULL) AS v \
+            "INSERT OR ROLLBACK INTO t (a, b) SELECT column1, column2 FROM (SELECT * FROM (VALUES (?,?),(?,?)) WHERE column1 IS NOT NULL) AS v \
              WHERE column2 > ?"
         );
         assert_eq!(

@@ -89,14 +89,12 @@ async fn take(c: &mut Connection, found: &[Row], node: i64, now: Option<i64>, wr
         set,
     )
     .await?;
-    if now.is_some() {
-        c.execute_rows(
-            "DELETE FROM waits WHERE run IN (SELECT column1 FROM {v})",
-            args![],
-            Rows::ints(ids.iter().copied()),
-        )
-        .await?;
-    }
+    c.execute_rows(
+        "DELETE FROM waits WHERE run IN (SELECT column1 FROM {v})",
+        args![],
+        Rows::ints(ids.iter().copied()),
+    )
+    .await?;
     let rows = c.query_rows(RUNS_BY_ID, args![], Rows::ints(ids.iter().copied())).await?;
     let mut rows = rows.iter().map(run_row).collect::<Result<Vec<_>>>()?;
     // In the order in which they were found: the longest due, or the fair order.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use shopwright_model::{EntityKind, Millis};
 
+use super::load::LoadedDocument;
 use crate::{
     error::Result,
     ops::Put,
@@ -19,8 +20,8 @@ struct Document<'a> {
     /// 0: it is not there.
     version: i64,
     sort: i64,
-    /// It was there before this batch.
-    stored: bool,
+    /// As it was before this batch.
+    stored: Option<&'a LoadedDocument>,
     change: Option<Pending<'a>>,
 }
 
@@ -47,10 +48,22 @@ pub(super) struct Documents<'a> {
     changed: Vec<Name<'a>>,
 }
 
+const PUT: &[Ty] = &[Ty::Text, Ty::Text, Ty::Text, Ty::Text, Ty::Text, Ty::Text, Ty::Int, Ty::Int, Ty::Int];
+
+macro_rules! put {
+    () => {
+        "INSERT INTO entities (shop, kind, id, doc, owner, alt, sort, since, version) \
+         SELECT column1, column2, column3, column4, column5, column6, column7, column8, column9 FROM {v} WHERE true \
+         ON CONFLICT (shop, kind, id) DO UPDATE SET "
+    };
+}
+
 impl<'a> Documents<'a> {
-    pub(super) fn new(loaded: impl Iterator<Item = (Name<'a>, i64, i64)>) -> Self {
+    pub(super) fn new(loaded: impl Iterator<Item = (Name<'a>, &'a LoadedDocument)>) -> Self {
         let all = loaded
-            .map(|(name, version, sort)| (name, Document { version, sort, stored: true, change: None }))
+            .map(|(name, stored)| {
+                (name, Document { version: stored.version, sort: stored.sort, stored: Some(stored), change: None })
+            })
             .collect();
         Self { all, ended: Vec::new(), passed: Vec::new(), changed: Vec::new() }
     }
@@ -102,7 +115,7 @@ impl<'a> Documents<'a> {
         match document.change.take() {
             None => {
                 changed.push(name);
-                if document.stored {
+                if document.stored.is_some() {
                     ended.push((name, till));
                 }
             }
@@ -136,23 +149,30 @@ impl<'a> Documents<'a> {
         }
         self.emit_past(c).await?;
         let mut removed = Rows::new(&[Ty::Text, Ty::Text, Ty::Text]);
-        let mut puts =
-            Rows::new(&[Ty::Text, Ty::Text, Ty::Text, Ty::Text, Ty::Text, Ty::Text, Ty::Int, Ty::Int, Ty::Int]);
+        let mut puts = Rows::new(PUT);
+        // Most changes leave owner and second name alone; then so does this, and their indexes.
+        let mut same_terms = Rows::new(PUT);
         for name in &self.changed {
             let Some(document) = self.all.get(name) else { continue };
             match &document.change {
-                Some(Pending::Put(put)) => puts.push([
-                    name.0.into(),
-                    name.1.as_str().into(),
-                    name.2.into(),
-                    (&put.entity.doc).into(),
-                    (&put.entity.owner).into(),
-                    (&put.entity.alt).into(),
-                    put.entity.sort.into(),
-                    put.since.into(),
-                    document.version.into(),
-                ]),
-                Some(Pending::Removed) if document.stored => {
+                Some(Pending::Put(put)) => {
+                    let same = document
+                        .stored
+                        .is_some_and(|stored| stored.owner == put.entity.owner && stored.alt == put.entity.alt);
+                    let to = if same { &mut same_terms } else { &mut puts };
+                    to.push([
+                        name.0.into(),
+                        name.1.as_str().into(),
+                        name.2.into(),
+                        (&put.entity.doc).into(),
+                        (&put.entity.owner).into(),
+                        (&put.entity.alt).into(),
+                        put.entity.sort.into(),
+                        put.since.into(),
+                        document.version.into(),
+                    ]);
+                }
+                Some(Pending::Removed) if document.stored.is_some() => {
                     removed.push([name.0.into(), name.1.as_str().into(), name.2.into()]);
                 }
                 _ => {}
@@ -165,10 +185,20 @@ impl<'a> Documents<'a> {
         )
         .await?;
         c.execute_rows(
-            "INSERT INTO entities (shop, kind, id, doc, owner, alt, sort, since, version) \
-             SELECT column1, column2, column3, column4, column5, column6, column7, column8, column9 FROM {v} WHERE true \
-             ON CONFLICT (shop, kind, id) DO UPDATE SET doc = excluded.doc, owner = excluded.owner, alt = excluded.alt, \
-             sort = excluded.sort, since = excluded.since, version = excluded.version",
+            concat!(
+                put!(),
+                "doc = excluded.doc, sort = excluded.sort, since = excluded.since, version = excluded.version"
+            ),
+            args![],
+            same_terms,
+        )
+        .await?;
+        c.execute_rows(
+            concat!(
+                put!(),
+                "doc = excluded.doc, owner = excluded.owner, alt = excluded.alt, sort = excluded.sort, \
+                 since = excluded.since, version = excluded.version"
+            ),
             args![],
             puts,
         )
@@ -215,11 +245,11 @@ impl<'a> Documents<'a> {
     }
 
     /// Names of the changed documents of a kind that were stored before, and what is put now.
-    fn of_kind(&self, kind: EntityKind) -> (Rows, Vec<(Name<'a>, &'a Put)>) {
+    fn of_kind(&self, kind: EntityKind) -> (Rows<'a>, Vec<(Name<'a>, &'a Put)>) {
         let (mut before, mut now) = (Rows::new(&[Ty::Text, Ty::Text]), Vec::new());
         for name in self.changed.iter().filter(|name| name.1 == kind) {
             let Some(document) = self.all.get(name) else { continue };
-            if document.stored {
+            if document.stored.is_some() {
                 before.push([name.0.into(), name.2.into()]);
             }
             if let Some(Pending::Put(put)) = &document.change {

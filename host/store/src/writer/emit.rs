@@ -90,7 +90,8 @@ impl World<'_> {
                     fresh.trigger.as_str().into(),
                     (*event_seq).into(),
                     (&fresh.input).into(),
-                    run.attempts.into(),
+                    // The first try is number 1.
+                    (1 + run.attempts).into(),
                     run.fence.into(),
                     run.node.into(),
                     run.due_at.into(),

@@ -26,6 +26,15 @@ pub(crate) struct LoadedRun {
     pub(crate) key: Option<(String, String, String)>,
 }
 
+/// A document as far as decisions need it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LoadedDocument {
+    pub(crate) version: i64,
+    pub(crate) sort: i64,
+    pub(crate) owner: Option<String>,
+    pub(crate) alt: Option<String>,
+}
+
 /// What was read. Positions are those of the keys in [`Wanted`].
 #[derive(Default)]
 pub(crate) struct Loaded<'a> {
@@ -35,8 +44,8 @@ pub(crate) struct Loaded<'a> {
     pub(crate) runs: Vec<LoadedRun>,
     /// Of `wanted.facts`.
     pub(crate) facts: Vec<(usize, i64)>,
-    /// Of `wanted.documents`: version, sort.
-    pub(crate) documents: Vec<(usize, i64, i64)>,
+    /// Of `wanted.documents`.
+    pub(crate) documents: Vec<(usize, LoadedDocument)>,
     /// Of `wanted.pairs`: a run that waits for it.
     pub(crate) waits: Vec<(usize, i64)>,
     /// Of `wanted.latest`: the latest event's number.
@@ -151,7 +160,10 @@ impl<'a> Wanted<'a> {
 }
 
 /// A set of rows that begin with their position.
-fn numbered<const N: usize>(types: &'static [Ty], keys: impl Iterator<Item = [crate::sql::Arg; N]>) -> Rows {
+fn numbered<'a, const N: usize>(
+    types: &'static [Ty],
+    keys: impl Iterator<Item = [crate::sql::Arg<'a>; N]>,
+) -> Rows<'a> {
     let mut rows = Rows::new(types);
     for (n, key) in (0_i64..).zip(keys) {
         rows.args.push(n.into());
@@ -270,7 +282,7 @@ pub(crate) async fn load<'a>(connection: &mut Connection, ops: &'a [Op]) -> Resu
     )?;
     let documents = c
         .query_rows(
-            "SELECT v.column1, e.version, e.sort FROM {v} CROSS JOIN entities e \
+            "SELECT v.column1, e.version, e.sort, e.owner, e.alt FROM {v} CROSS JOIN entities e \
              WHERE e.shop = v.column2 AND e.kind = v.column3 AND e.id = v.column4",
             args![],
             numbered(
@@ -279,8 +291,18 @@ pub(crate) async fn load<'a>(connection: &mut Connection, ops: &'a [Op]) -> Resu
             ),
         )
         .await?;
-    loaded.documents =
-        documents.iter().map(|row| Ok((place(row)?, row.int(1)?, row.int(2)?))).collect::<Result<Vec<_>>>()?;
+    loaded.documents = documents
+        .iter()
+        .map(|row| {
+            let document = LoadedDocument {
+                version: row.int(1)?,
+                sort: row.int(2)?,
+                owner: row.opt_text(3)?,
+                alt: row.opt_text(4)?,
+            };
+            Ok((place(row)?, document))
+        })
+        .collect::<Result<_>>()?;
     let latest = c
         .query_rows(
             "SELECT v.column1, coalesce((SELECT max(c.seq) FROM event_concerns c \

@@ -75,7 +75,7 @@ pub(crate) enum Op {
         per_installation: u32,
     },
     Recover,
-    Sql(Vec<Statement>),
+    Sql(Vec<Statement<'static>>),
     Audit(Box<AuditEntry>),
     /// Write what came before, give the connection back and end.
     Close,

@@ -65,7 +65,7 @@ impl<'a> World<'a> {
             once: loaded.once.iter().map(|(place, run)| (wanted.once[*place], *run)).collect(),
             facts: loaded.facts.iter().map(|(place, version)| (wanted.facts[*place], *version)).collect(),
             documents: Documents::new(
-                loaded.documents.iter().map(|(place, version, sort)| (wanted.documents[*place], *version, *sort)),
+                loaded.documents.iter().map(|(place, document)| (wanted.documents[*place], document)),
             ),
             waits: HashMap::new(),
             latest: loaded.latest.iter().map(|(place, seq)| (wanted.latest[*place], *seq)).collect(),

@@ -271,14 +271,14 @@ async fn an_answer_wakes_the_run_that_asked() {
         assert_eq!(due, approval);
         due.state = "escalated".into();
         due.deadline_at = NOW + 20;
-        assert!(store.approval_update(due.clone()).await.expect("updated"));
+        assert!(store.approval_update(due.clone(), NOW, None).await.expect("updated"));
         assert_eq!(store.approval("s", "a1").await.expect("read"), Some(due.clone()));
         assert_eq!(store.approval_answer("t", "a1", "yes", "me", NOW).await.expect("answered"), None, "another shop's");
         assert_eq!(store.approval_answer("s", "a1", "yes", "me", NOW).await.expect("answered"), Some(RunId(1)));
         assert_eq!(store.approval_answer("s", "a1", "no", "me", NOW).await.expect("answered"), None, "once");
-        assert!(!store.approval_update(due).await.expect("answered"), "it has been answered");
+        assert!(!store.approval_update(due, NOW, None).await.expect("answered"), "it has been answered");
         assert!(store.approvals_due(NOW + 99, 10).await.expect("read").is_empty());
-        assert_eq!(store.wake(vec![RunId(1)], NOW).await.expect("woken").len(), 1);
+        assert_eq!(store.claim_active(10, 10).await.expect("claimed").len(), 1, "the answer woke it");
         assert_eq!(store.run_counts("s").await.expect("read").active, 1);
     })
     .await;

@@ -188,7 +188,7 @@ async fn a_retry_keeps_the_chunks_it_names_and_counts() {
         assert_eq!(store.next_due().await.expect("read"), Some(NOW + 100));
         assert!(store.claim_due(NOW + 99, 10).await.expect("claimed").is_empty());
         let claimed = store.claim_due(NOW + 100, 10).await.expect("claimed");
-        assert_eq!((claimed[0].attempt, claimed[0].fence, claimed[0].chunks), (1, 2, 1));
+        assert_eq!((claimed[0].attempt, claimed[0].fence, claimed[0].chunks), (2, 2, 1));
         assert_eq!(claimed[0].wait.as_deref(), Some("later"));
         assert_eq!(store.next_due().await.expect("read"), None);
         assert!(store.claim_due(NOW + 1000, 10).await.expect("claimed").is_empty(), "it is taken");
