@@ -1,4 +1,5 @@
 //! A mail server that speaks as much SMTP as a sender needs, and keeps what it was given.
+#![allow(dead_code)] // Each test crate that includes it uses a part.
 
 use std::sync::{Arc, Mutex};
 

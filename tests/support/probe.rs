@@ -1,4 +1,5 @@
 //! The plugin that the tests are written with: built once, packaged with the manifest a test needs.
+#![allow(dead_code)] // Each test crate that includes it uses a part.
 
 use std::{
     env,

@@ -1,4 +1,5 @@
 //! The other side of the host's callbacks: a small HTTP server that checks what it gets and counts it.
+#![allow(dead_code)] // Each test crate that includes it uses a part.
 
 use std::{
     collections::{BTreeMap, VecDeque},

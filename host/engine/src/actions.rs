@@ -167,7 +167,6 @@ fn connector(cx: &RunCx, outgoing: Option<&Outgoing>) -> Connector {
 async fn allowed(cx: &mut RunCx, action: &Action) -> wasmtime::Result<Result<Option<String>, ActionError>> {
     let mut rules = cx.shop.rules();
     let grant = cx
-        .installed
         .grants
         .find(action.interface, action.function)
         .cloned()
@@ -548,6 +547,7 @@ async fn send(cx: &mut RunCx, action: &Action, mut row: EffectRow) -> Answer {
             row.state = EffectState::Done;
             row.error = None;
             row.answer = Some(json!({"reference": reference}).to_string());
+            cx.settled = true;
             Ok(Performed { effect: row.id.clone(), reference, code: None })
         }
         Outcome::Refused { reason } => {
@@ -558,6 +558,7 @@ async fn send(cx: &mut RunCx, action: &Action, mut row: EffectRow) -> Answer {
         Outcome::Unknown { reason } if !keyed => {
             row.state = EffectState::Unknown;
             row.error = Some(reason.clone());
+            cx.settled = true;
             Err(ActionError::Unknown(reason))
         }
         Outcome::Unknown { reason } | Outcome::Retry { reason, .. }
@@ -583,6 +584,10 @@ async fn send(cx: &mut RunCx, action: &Action, mut row: EffectRow) -> Answer {
             return Err(stop);
         }
     };
+    if !cx.settled {
+        // Refused: asked for anew if the run is tried again, so this does not go by the run's own flush.
+        cx.note(vec![row.clone()]).await;
+    }
     keep(cx, action, row);
     Ok(answer)
 }

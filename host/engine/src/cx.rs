@@ -4,10 +4,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 use shopwright_model::{EntityKind, Millis, RunId};
+use shopwright_policy::Grants;
 use shopwright_sandbox::{Guest, GuestState, Suspend};
 use shopwright_store::{
     EffectRow, StoreError,
-    ops::{Flush, Flushed, NewEvent, NewRun, Next, Own, RunRow},
+    ops::{Flush, Flushed, NewEvent, NewRun, Next, Own, RunRow, Started},
 };
 
 use crate::{
@@ -105,6 +106,8 @@ pub(crate) struct RunCx {
     pub shop: Arc<ShopState>,
     pub installed: Arc<Installed>,
     pub program: Arc<Program>,
+    /// What the run may do.
+    pub grants: Arc<Grants>,
     pub run: RunRow,
     pub journal: Journal,
     pub pending: Pending,
@@ -120,6 +123,8 @@ pub(crate) struct RunCx {
     pub resumed: bool,
     /// Effects of the whole run.
     pub effects: u32,
+    /// Whether the call being made has an answer from outside that is not in the store yet.
+    pub settled: bool,
     /// What the entry of the call being made is marked with.
     pub mark: i64,
     /// Set when a host call unwinds the guest.
@@ -251,6 +256,28 @@ impl RunCx {
         }
     }
 
+    /// Makes durable what the other side answered, before anything else can go wrong: what is known to have
+    /// happened is never asked for again. The ledger learns it even of a run that is no longer ours.
+    ///
+    /// # Errors
+    /// As [`RunCx::flush_and_stay`].
+    pub async fn settle(&mut self) -> wasmtime::Result<()> {
+        self.settled = false;
+        let rows = self.pending.effects.clone();
+        let flushed = self.flush_and_stay().await;
+        if matches!(self.stop, Some(Stop::Fenced)) {
+            self.note(rows).await;
+        }
+        flushed
+    }
+
+    /// Writes rows of the ledger beside the run's flushes.
+    pub async fn note(&self, rows: Vec<EffectRow>) {
+        if let Err(error) = self.core.store.update_effects(rows).await {
+            tracing::warn!(%error, "what became of an effect could not be noted");
+        }
+    }
+
     /// Notes that the flush depends on `key` being what it is now, and that it changes it.
     pub async fn depend_on(&mut self, key: &str) -> wasmtime::Result<()> {
         if self.pending.bumps.iter().any(|known| known == key) {
@@ -277,9 +304,11 @@ impl RunCx {
     ) -> wasmtime::Result<Replay<R>> {
         let args = self.core.metrics.journal_busy.time(|| journal::encode(params)).map_err(wasmtime::Error::new)?;
         let Some(entry) = self.journal.next() else {
-            // What the guest printed so far was printed live or before the replay's end: sort it now.
+            // What the guest printed so far was printed live or before the replay's end: sort it now. What a
+            // replay prints is dropped uncounted, but up to here every line is in the store.
             self.drain_guest_log();
             self.guest.keep_log(true);
+            self.log_lines = self.log_lines.max(self.journal.logged());
             let limit = self.program.workflow(&self.run.workflow).map_or(u32::MAX, |w| w.journal_entries);
             if self.journal.position() >= limit {
                 let message = format!("the run made more than {limit} host calls; let it end, or continue as new");
@@ -348,10 +377,11 @@ fn show(call: &str, args: &[u8]) -> String {
 /// When the store does not answer: whether the flush is durable is then unknown.
 pub(crate) async fn commit(core: &Arc<Core>, flush: Flush) -> Result<Flushed, StoreError> {
     let events: Vec<NewEvent> = flush.events.clone();
-    let mut starts: Vec<NewRun> = flush.starts.clone();
-    if let Next::Continue { run, .. } = &flush.next {
-        starts.push((**run).clone());
-    }
+    let starts: Vec<NewRun> = flush.starts.clone();
+    let continued: Vec<NewRun> = match &flush.next {
+        Next::Continue { run, .. } => vec![(**run).clone()],
+        _ => Vec::new(),
+    };
     let due = match &flush.next {
         Next::Wait { due_at, .. } => *due_at,
         Next::Retry { due_at, .. } => Some(*due_at),
@@ -367,8 +397,10 @@ pub(crate) async fn commit(core: &Arc<Core>, flush: Flush) -> Result<Flushed, St
             core.outbox.notify_one();
         }
         intake::enqueue_accepted(core, events, accepted).await;
-        for (new, outcome) in starts.iter().zip(started) {
-            intake::enqueue_started(core, new, outcome, None);
+        // The next run of a chain was started with the end of this one: the store names it nowhere else.
+        let next = continued.iter().map(|run| Started::Active { run: run.id, replaced: Vec::new() });
+        for (new, outcome) in starts.iter().chain(&continued).zip(started.iter().cloned().chain(next)) {
+            intake::enqueue_started(core, new, &outcome, None);
         }
         intake::enqueue_ids(core, unblocked).await;
     }

@@ -8,6 +8,7 @@ use shopwright_model::{
     events::Event,
     handler::{Failure, Outcome, Trigger},
 };
+use shopwright_policy::{Grant, Grants};
 use shopwright_sandbox::{Guest, Trap};
 use shopwright_store::{
     StoreError,
@@ -18,6 +19,7 @@ use tracing::Instrument;
 use crate::{
     core::Core,
     cx::{Overlay, Pending, RunCx, Stop, Wait, commit},
+    install::{Installed, Program},
     journal::Journal,
     notice::Notice,
     queue::Task,
@@ -61,8 +63,11 @@ enum After {
 async fn execute(core: &Arc<Core>, task: Task) {
     let Task { mut run, mut event } = task;
     let mut conflicts = 0u32;
+    let mut again = false;
     loop {
-        match segment(core, &mut run, &mut event).await {
+        let after = segment(core, &mut run, &mut event, again).await;
+        again = true;
+        match after {
             After::Left => return,
             After::Again => {
                 conflicts += 1;
@@ -145,7 +150,8 @@ async fn refuse(core: &Arc<Core>, run: &RunRow, code: &str, message: String) -> 
     }
 }
 
-async fn segment(core: &Arc<Core>, run: &mut RunRow, event: &mut Option<Arc<EventRow>>) -> After {
+/// `again`: a segment before this one was dropped, and may have left rows in the ledger.
+async fn segment(core: &Arc<Core>, run: &mut RunRow, event: &mut Option<Arc<EventRow>>, again: bool) -> After {
     let Ok(shop) = core.shop(&run.shop) else {
         return refuse(core, run, "shop-gone", format!("there is no shop `{}`", run.shop)).await;
     };
@@ -167,7 +173,8 @@ async fn segment(core: &Arc<Core>, run: &mut RunRow, event: &mut Option<Arc<Even
         let message = format!("version {} has no workflow `{}`", program.manifest.version, run.workflow);
         return refuse(core, run, "no-workflow", message).await;
     };
-    let prepared = match core.prepared(&run.digest, &installed.grants).await {
+    let grants = granted(&installed, &program, &run.digest);
+    let prepared = match core.prepared(&run.digest, &grants).await {
         Ok(prepared) => prepared,
         Err(crate::EngineError::Store(error)) => return After::Down(error),
         Err(error) => return refuse(core, run, error.code(), error.to_string()).await,
@@ -189,8 +196,8 @@ async fn segment(core: &Arc<Core>, run: &mut RunRow, event: &mut Option<Arc<Even
         Err(error) => return refuse(core, run, "trigger-gone", error.to_string()).await,
     };
     let guest = workflow.guest;
-    let resumed = run.fence != shopwright_store::ops::FIRST_FENCE || !journal.is_empty() || run.chunks > 0;
-    let mut cx = RunCx::new(core, shop, installed, program.clone(), run.clone(), journal, guest, resumed);
+    let resumed = again || run.fence != shopwright_store::ops::FIRST_FENCE || !journal.is_empty() || run.chunks > 0;
+    let mut cx = RunCx::new(core, shop, installed, program.clone(), grants, run.clone(), journal, guest, resumed);
     let settings = run.settings.to_string();
     cx.guest.keep_log(cx.log_lines >= cx.journal.logged());
     let (mut cx, result) =
@@ -226,6 +233,11 @@ async fn segment(core: &Arc<Core>, run: &mut RunRow, event: &mut Option<Arc<Even
         }
         (Some(Stop::Fail { code, message }), _) => Next::Failed { code: code.into(), message },
         (None, Ok(Ok(Outcome::Done(text)))) => Next::Done(as_json(text)),
+        // One that has waited may go round for years.
+        (None, Ok(Ok(Outcome::ContinueAsNew(_)))) if !resumed && !core.count_root(run.origin()) => Next::Failed {
+            code: "loop".into(),
+            message: "it continued as new again and again without ever waiting".into(),
+        },
         (None, Ok(Ok(Outcome::ContinueAsNew(text)))) => {
             let next = NewRun {
                 id: core.ids.run(),
@@ -243,7 +255,7 @@ async fn segment(core: &Arc<Core>, run: &mut RunRow, event: &mut Option<Arc<Even
                 event_seq: 0,
                 input: Some(as_json(text.clone())),
                 cursor: cx.cursor,
-                root: run.root,
+                root: run.origin(),
                 depth: run.depth,
                 parent: Some(run.id),
                 created_at: core.clock.now(),
@@ -503,6 +515,7 @@ impl RunCx {
         shop: Arc<crate::shop::ShopState>,
         installed: Arc<crate::install::Installed>,
         program: Arc<crate::install::Program>,
+        grants: Arc<Grants>,
         run: RunRow,
         mut journal: Journal,
         limits: shopwright_sandbox::GuestLimits,
@@ -517,8 +530,10 @@ impl RunCx {
             shop,
             installed,
             program,
+            grants,
             cursor: run.cursor_at_start(),
             effects: 0,
+            settled: false,
             run,
             journal,
             pending: Pending::default(),
@@ -533,12 +548,33 @@ impl RunCx {
     }
 }
 
-/// Where a replay begins to look for events.
-trait CursorAtStart {
-    fn cursor_at_start(&self) -> i64;
+/// What a run may do. One of an earlier version keeps what that version imports, which was granted when it
+/// began: an upgrade that asks for less takes nothing from the runs in flight.
+fn granted(installed: &Installed, program: &Program, digest: &str) -> Arc<Grants> {
+    if installed.record.digest == digest {
+        return installed.grants.clone();
+    }
+    let of = |(interface, function): (&str, &str)| {
+        installed.grants.find(interface, function).cloned().unwrap_or_else(|| Grant::of(interface, function))
+    };
+    let own = program.asks_for().filter(|(interface, _)| !crate::install::is_free(interface)).map(of).collect();
+    Grants::new(own).map_or_else(|_| installed.grants.clone(), Arc::new)
 }
 
-impl CursorAtStart for RunRow {
+/// What a run's row tells of where it came from.
+pub(crate) trait Beginning {
+    /// Where a replay begins to look for events.
+    fn cursor_at_start(&self) -> i64;
+
+    /// What all that descends from it counts under.
+    fn origin(&self) -> i64;
+}
+
+impl Beginning for RunRow {
+    fn origin(&self) -> i64 {
+        if self.root != 0 { self.root } else { self.event_seq.unwrap_or(self.id.0) }
+    }
+
     fn cursor_at_start(&self) -> i64 {
         // The triggering event's number; the answers of later waits move it on during the replay. The
         // row's own cursor runs ahead of it (events that were looked at in vain).

@@ -242,8 +242,9 @@ impl Engine {
         if !matches!(row.state.as_str(), "open" | "escalated") {
             return Err(closed());
         }
-        let run = core.store.approval_answer(shop, approval, choice, by, core.clock.now()).await?.ok_or_else(closed)?;
-        timers::wake(core, &[run]).await?;
+        core.store.approval_answer(shop, approval, choice, by, core.clock.now()).await?.ok_or_else(closed)?;
+        // The run is active now: to be claimed.
+        core.timer.notify_one();
         Ok(())
     }
 

@@ -48,7 +48,8 @@ pub(crate) async fn step(core: &Arc<Core>) -> Result<usize, shopwright_store::St
         return Ok(0);
     }
     for row in &mut rows {
-        row.attempts += u32::from(row.attempts > 1 || row.state == EffectState::Sent);
+        // One that is being sent: whoever did so has died. All others were counted when they were put off.
+        row.attempts += u32::from(row.state == EffectState::Sent);
         row.state = EffectState::Sent;
         row.next_at = Some(now + LEASE);
         row.updated_at = now;
@@ -136,7 +137,11 @@ pub(crate) async fn call_back(core: &Core, row: &EffectRow) -> Outcome {
     let Some(callback) = core.senders.callback.clone() else {
         return Outcome::Retry { after: None, reason: "no callback is configured any more".into() };
     };
-    let data: Value = serde_json::from_str(&row.request).unwrap_or_default();
+    // The row has the arguments under the action's name, which the message names already.
+    let data = match serde_json::from_str(&row.request).unwrap_or_default() {
+        Value::Object(named) if named.len() == 1 => named.into_iter().next().map_or(Value::Null, |(_, data)| data),
+        other => other,
+    };
     let message = Message { kind: &row.action, id: &row.id, shop: &row.shop, at: row.created_at, data: &data };
     callback.send(&message, core.clock.now()).await
 }

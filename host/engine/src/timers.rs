@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shopwright_model::{Millis, RunId};
+use shopwright_model::Millis;
 use shopwright_registry::Missed;
 use shopwright_store::{
     ApprovalRow, MessageRow, ScheduleRow, StoreError,
@@ -50,6 +50,11 @@ pub(crate) async fn next_wake(core: &Core) -> Result<Option<Millis>, StoreError>
         if let Some(at) = at {
             core.due_by(at);
         }
+    }
+    if core.senders.callback.is_some()
+        && let Some(at) = core.store.next_effect().await?
+    {
+        core.due_by(at);
     }
     Ok(Some(core.next_due()).filter(|&at| at != i64::MAX))
 }
@@ -178,14 +183,13 @@ async fn approvals(core: &Arc<Core>) -> Result<usize, StoreError> {
                 row.state = "escalated".into();
                 row.asked = Some(channel);
                 row.deadline_at = now + time.max(1);
-                core.store.message_put(message).await?;
-                core.store.approval_update(row).await?;
+                core.store.approval_update(row, now, Some(message)).await?;
             }
             None => {
                 row.state = "expired".into();
-                let run = row.run;
-                core.store.approval_update(row).await?;
-                wake(core, &[run]).await?;
+                core.store.approval_update(row, now, None).await?;
+                // Its run is active now: to be claimed.
+                core.timer.notify_one();
             }
         }
     }
@@ -206,14 +210,6 @@ fn staff_message(core: &Core, row: &ApprovalRow, channel: &str, now: Millis) -> 
         run: Some(row.run),
         seq: core.ids.next(),
     }
-}
-
-/// Makes waiting runs active and queues them.
-pub(crate) async fn wake(core: &Arc<Core>, runs: &[RunId]) -> Result<(), StoreError> {
-    for run in core.store.wake(runs.to_vec(), core.clock.now()).await? {
-        core.queue.push(Task { run, event: None });
-    }
-    Ok(())
 }
 
 /// Removes what is past its time, in small steps.

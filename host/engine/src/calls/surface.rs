@@ -96,6 +96,9 @@ impl Surface for Linked {
                         };
                         let kept = Kept::from(result);
                         cx.record(call, args, &kept)?;
+                        if cx.settled {
+                            cx.settle().await?;
+                        }
                         Ok((Result::from(kept),))
                     }
                 }

@@ -17,6 +17,7 @@ use super::{Live, journaled, journaled_silent};
 use crate::{
     core::Core,
     cx::{RunCx, Stop, Wait},
+    execute::Beginning as _,
     intake::{self, IncomingEvent, Origin},
     notice::Notice,
     waits::WaitFor,
@@ -234,8 +235,7 @@ pub(crate) fn plan_own(
     cx: &RunCx,
     event: IncomingEvent,
 ) -> Result<shopwright_store::ops::NewEvent, crate::EngineError> {
-    let root = if cx.run.root != 0 { cx.run.root } else { cx.run.event_seq.unwrap_or(cx.run.id.0) };
-    let origin = Origin { run: Some(cx.run.id), root, depth: cx.run.depth + 1 };
+    let origin = Origin { run: Some(cx.run.id), root: cx.run.origin(), depth: cx.run.depth + 1 };
     if serde_json::from_str::<serde::de::IgnoredAny>(&event.data).is_err() {
         return Err(crate::EngineError::invalid("bad-data", "data", "it is no JSON document"));
     }
@@ -269,6 +269,10 @@ fn start(cx: &mut RunCx, (workflow, key, input): (String, String, String)) -> Li
         if let Some(run) = known {
             return Ok(run.to_string());
         }
+        if !cx.core.count_root(cx.run.origin()) {
+            let message = format!("more than {} runs in a minute descend from one event", cx.core.limits.runs_per_root);
+            return Err(cx.stop(Stop::Fail { code: "loop", message }));
+        }
         let id = cx.core.ids.run();
         cx.pending.starts.push(NewRun {
             id,
@@ -285,7 +289,7 @@ fn start(cx: &mut RunCx, (workflow, key, input): (String, String, String)) -> Li
             event_seq: 0,
             input: Some(if input.is_empty() { "null".into() } else { input }),
             cursor: 0,
-            root: if cx.run.root != 0 { cx.run.root } else { cx.run.event_seq.unwrap_or_default() },
+            root: cx.run.origin(),
             depth: cx.run.depth + 1,
             parent: Some(cx.run.id),
             created_at: cx.core.clock.now(),

@@ -60,7 +60,7 @@ async fn without_senders_everything_is_in_the_mailbox_and_the_model() {
     assert_eq!(world.said(run).await, json!(vec!["done"; 7]));
     let mail: Vec<_> = world.mail().await.into_iter().map(|m| (m.channel, m.recipient, m.subject, m.text)).collect();
     let expected = [
-        ("email", "42@example.com", "A note for Ann", "Ann: hello\n"),
+        ("email", "42@example.com", "A note for Ann", "Ann: hello"),
         ("sms", "+4930123456", "", "short"),
         ("staff", "#shop", "", "look"),
         ("ticket", "t1", "Where?", "On its way."),

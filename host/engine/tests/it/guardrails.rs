@@ -70,7 +70,7 @@ async fn quiet_hours_are_the_customers_own() {
     let mut unknown = customer("2");
     unknown["time_zone"] = "".into();
     for (id, document) in [("1", tokyo), ("2", unknown)] {
-        world.event("customer.created", id, document).await;
+        world.event("customer.created", &format!("c{id}"), document).await;
     }
     world.pass(4 * HOUR + HOUR / 2).await;
     let email = |id: &str| json!([{"do": "email", "customer": id, "marketing": true, "note": "n"}, {"do": "now", "since": START}]);

@@ -225,17 +225,6 @@ impl World {
         runs
     }
 
-    /// Of one workflow: what their steps gave, or where they stand; the oldest first.
-    pub async fn outcomes(&self, workflow: &str) -> Vec<String> {
-        let runs = self.runs().await.into_iter().filter(|run| run.workflow == workflow);
-        runs.map(|run| match (run.state, run.outcome, run.error_code) {
-            (RunState::Done, Some(outcome), _) => outcome,
-            (state, _, Some(code)) => format!("{state:?} {code}"),
-            (state, ..) => format!("{state:?}"),
-        })
-        .collect()
-    }
-
     pub async fn effects(&self, run: RunId) -> Vec<EffectRow> {
         self.store().effects_of(run).await.expect("a ledger")
     }
