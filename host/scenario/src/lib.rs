@@ -58,6 +58,7 @@ mod look;
 mod matching;
 mod play;
 mod report;
+mod template;
 mod time;
 
 use std::{
@@ -70,6 +71,7 @@ use shopwright_sandbox::Sandbox;
 
 pub use error::ScenarioError;
 pub use report::{Failure, Report, Summary, Verdict};
+pub use template::NewPlugin;
 
 use error::Source;
 use file::Scenario;

@@ -101,3 +101,90 @@ impl<'a> Saga<'a> {
         Ok(Error::fatal(message))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        discounts::Offer,
+        prelude::*,
+        support::Priority,
+        testing::{Action, BEGIN, Host, sample},
+    };
+
+    /// Raises a ticket, makes a discount, answers; undone backwards.
+    fn compensate(ctx: &Ctx, _: Trigger, _: NoSettings) -> Result<Outcome> {
+        let mut saga = Saga::new(ctx);
+        saga.step(
+            "raise",
+            || ctx.support().set_priority("t", Priority::High, "late"),
+            |_| ctx.support().set_priority("t", Priority::Normal, "undone").map(drop),
+        )?;
+        let offer = Offer::percent(10.0).expires(BEGIN + days(1));
+        let made = saga.step(
+            "discount",
+            || ctx.discounts().create(&offer),
+            |made| ctx.support().note("t", &format!("withdraw {}", made.code)).map(drop),
+        )?;
+        saga.step("tell", || ctx.support().reply("t", &made.code), |_| Ok::<(), Error>(()))?;
+        Outcome::done(made.code)
+    }
+
+    fn host(refuse: fn(&Action) -> Option<ActionError>) -> Host {
+        let mut host = Host::new();
+        host.put(sample::ticket("t", "1", "late"));
+        host.judge(move |action| refuse(action).map_or(Ok(()), Err));
+        host
+    }
+
+    fn run(host: &mut Host) -> Result<Outcome> {
+        host.run(compensate, Trigger::Manual(json!({})), NoSettings {})
+    }
+
+    fn is_reply(action: &Action) -> bool {
+        matches!(action, Action::Reply { .. })
+    }
+
+    #[test]
+    fn a_saga_that_ends_undoes_nothing() {
+        let mut host = host(|_| None);
+        assert_eq!(run(&mut host), Outcome::done("CODE2"));
+        assert_eq!(host.actions().len(), 3);
+    }
+
+    #[test]
+    fn a_failed_step_undoes_those_before_it_backwards() {
+        let mut host = host(|action| is_reply(action).then(|| ActionError::Denied("quiet".into())));
+        let error = run(&mut host).unwrap_err();
+        assert!(!error.is_retry());
+        assert_eq!(error.message(), "tell: a guardrail forbids the action: quiet");
+        let actions = host.actions();
+        let undone: Vec<&Action> = actions[2..].iter().collect();
+        assert!(matches!(undone[0], Action::Note { text, .. } if text == "withdraw CODE2"), "{undone:?}");
+        assert!(matches!(undone[1], Action::SetPriority { priority: Priority::Normal, .. }), "{undone:?}");
+        assert_eq!(undone.len(), 2);
+    }
+
+    #[test]
+    fn what_may_come_back_is_tried_again_before_anything_is_undone() {
+        let gone = |action: &Action| is_reply(action).then(|| ActionError::Unavailable("down".into()));
+        let mut host = host(gone);
+        assert!(run(&mut host).unwrap_err().is_retry());
+        assert_eq!(host.actions().len(), 2, "nothing is undone");
+        host.info(|info| info.attempt = 3);
+        let error = run(&mut host).unwrap_err();
+        assert!(!error.is_retry());
+        assert!(host.log().iter().any(|line| line == "warn: undone: raise"), "{:?}", host.log());
+    }
+
+    #[test]
+    fn what_cannot_be_undone_is_named_and_the_rest_is_undone() {
+        let mut host = host(|action| match action {
+            Action::Reply { .. } => Some(ActionError::Denied("quiet".into())),
+            Action::Note { .. } => Some(ActionError::Invalid("no notes".into())),
+            _ => None,
+        });
+        let error = run(&mut host).unwrap_err();
+        assert!(error.message().contains("could not undo discount"), "{error}");
+        assert!(matches!(host.actions().last(), Some(Action::SetPriority { priority: Priority::Normal, .. })));
+    }
+}

@@ -138,7 +138,7 @@ pub mod workflow {
 
     pub fn log(level: Level, message: &str, fields: &str) {
         json(fields);
-        with(|state| state.log.push(format!("{level:?}: {message}").to_lowercase()));
+        with(|state| state.log.push(format!("{level}: {message}")));
     }
 }
 
