@@ -2,6 +2,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -81,8 +82,8 @@ pub(crate) async fn surround(State(around): State<Surroundings>, mut request: Re
         "request", method = %method, route = route_text, request = id.as_str(), shop = tracing::field::Empty
     );
     request.extensions_mut().insert(id.clone());
-    let answered =
-        around.figures.busy.of(AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone())).await;
+    let answered = pin!(AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()));
+    let answered = around.figures.busy.of(answered).await;
     let mut response = match answered {
         Ok(response) => finish(response, &id),
         Err(panic) => {

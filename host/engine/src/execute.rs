@@ -1,7 +1,7 @@
 //! Executing a run: one segment after another, from its start or its last wait to its next wait or
 //! its end.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use shopwright_model::{
     Millis,
@@ -42,7 +42,7 @@ pub(crate) async fn run_all(core: Arc<Core>) {
             let span = tracing::info_span!(
                 "run", run = %task.run.id, shop, installation, workflow = task.run.workflow, attempt = task.run.attempt
             );
-            core.metrics.runs_busy.of(execute(&core, task).instrument(span)).await;
+            core.metrics.runs_busy.of(pin!(execute(&core, task).instrument(span))).await;
             core.queue.done(&shop, &installation);
             drop(slot);
         });

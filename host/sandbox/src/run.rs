@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
     time::{Duration, Instant},
@@ -96,13 +96,13 @@ impl<T: GuestState> Prepared<T> {
         let mut value = None;
         let mut executed = Duration::ZERO;
         if result.is_ok() {
-            let call = async {
+            let call = pin!(async {
                 let instance = self.pre.instantiate_async(&mut store).await?;
                 instantiated = true;
                 let run = instance.get_typed_func::<P, (R,)>(&mut store, &self.run)?;
                 let (value,) = run.call_async(&mut store, params).await?;
                 Ok(value)
-            };
+            });
             let (time, outcome) = metered(call).await;
             executed = time;
             match outcome {
@@ -141,8 +141,7 @@ thread_local! {
 }
 
 /// Runs a future and measures the time spent in its polls: what it computed, not what it waited for.
-async fn metered<F: Future>(future: F) -> (Duration, F::Output) {
-    let mut future = pin!(future);
+async fn metered<F: Future>(mut future: Pin<&mut F>) -> (Duration, F::Output) {
     let mut spent = Duration::ZERO;
     std::future::poll_fn(move |context| {
         let begin = Instant::now();

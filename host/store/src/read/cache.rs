@@ -11,7 +11,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use shopwright_model::EntityKind;
 
 use crate::rows::Stored;
@@ -46,6 +46,8 @@ pub(crate) struct Change {
 #[derive(Debug)]
 pub(crate) struct Cache {
     shards: Vec<Mutex<Shard>>,
+    /// Shop → variant → its product's id. Forgotten whole when a product changes: they do so rarely.
+    variants: RwLock<HashMap<String, HashMap<String, String>>>,
     most_bytes: usize,
     epoch: AtomicU64,
 }
@@ -53,12 +55,15 @@ pub(crate) struct Cache {
 const SHARDS: usize = 16;
 /// What an entry costs beside its texts.
 const OVERHEAD: usize = 256;
+/// Variants of a shop whose products are remembered at most.
+const MOST_VARIANTS: usize = 50_000;
 
 impl Cache {
     /// A cache of at most `bytes`; 0: one that keeps nothing.
     pub(crate) fn new(bytes: usize) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            variants: RwLock::default(),
             most_bytes: bytes / SHARDS,
             epoch: AtomicU64::new(0),
         }
@@ -88,6 +93,31 @@ impl Cache {
         Some(entry.stored.clone())
     }
 
+    /// The product of a variant; none: not known.
+    pub(crate) fn product_of_variant(&self, shop: &str, variant: &str) -> Option<Stored> {
+        let epoch = self.epoch();
+        let product = self.variants.read().get(shop)?.get(variant)?.clone();
+        let stored = self.get(shop, EntityKind::Product, &product)??;
+        // Both must be of the same time.
+        (epoch.is_multiple_of(2) && self.epoch() == epoch).then_some(stored)
+    }
+
+    /// Puts what was read since `epoch`.
+    pub(crate) fn put_variant(&self, epoch: u64, shop: &str, variant: &str, product: &str, stored: &Stored) {
+        if self.is_off() || !epoch.is_multiple_of(2) {
+            return;
+        }
+        self.put(epoch, shop, EntityKind::Product, product, Some(stored.clone()));
+        let mut variants = self.variants.write();
+        if self.epoch() == epoch {
+            let own = variants.entry(shop.to_owned()).or_default();
+            if own.len() >= MOST_VARIANTS {
+                own.clear();
+            }
+            own.insert(variant.to_owned(), product.to_owned());
+        }
+    }
+
     /// To be taken before a read whose result is to be put.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
@@ -115,12 +145,16 @@ impl Cache {
         if !self.is_off() {
             match changes {
                 Some(changes) => {
+                    if changes.iter().any(|change| change.kind == EntityKind::Product) {
+                        self.variants.write().clear();
+                    }
                     for Change { shop, kind, id, stored } in changes {
                         let mut shard = self.shard(&shop, &id).lock();
                         shard.insert((kind, shop, id), stored, self.most_bytes);
                     }
                 }
                 None => {
+                    self.variants.write().clear();
                     for shard in &self.shards {
                         *shard.lock() = Shard::default();
                     }
@@ -187,6 +221,23 @@ mod tests {
         cache.begin_commit();
         cache.end_commit(None);
         assert_eq!(cache.get("s", EntityKind::Cart, "c"), None);
+    }
+
+    #[test]
+    fn a_variant_is_looked_up_anew_once_a_product_has_changed() {
+        let cache = Cache::new(1 << 20);
+        let product = stored(1, 10);
+        cache.put_variant(cache.epoch(), "s", "v", "p", &product);
+        assert_eq!(cache.product_of_variant("s", "v"), Some(product.clone()));
+        assert_eq!(cache.product_of_variant("other", "v"), None);
+        let epoch = cache.epoch();
+        cache.begin_commit();
+        assert_eq!(cache.product_of_variant("s", "v"), None);
+        let change = Change { shop: "s".into(), kind: EntityKind::Product, id: "q".into(), stored: None };
+        cache.end_commit(Some(vec![change]));
+        assert_eq!(cache.product_of_variant("s", "v"), None);
+        cache.put_variant(epoch, "s", "v", "p", &product);
+        assert_eq!(cache.product_of_variant("s", "v"), None);
     }
 
     #[test]

@@ -69,6 +69,11 @@ impl Store {
     /// [`StoreError::Unavailable`].
     pub async fn product_of_variant(&self, shop: &str, variant: &str) -> Result<Option<Stored>> {
         Stats::add(&self.inner.stats.reads, 1);
+        if let Some(known) = self.inner.cache.product_of_variant(shop, variant) {
+            self.inner.faults.check()?;
+            Stats::add(&self.inner.stats.cached, 1);
+            return Ok(Some(known));
+        }
         self.inner.loaders.variant.load((shop.into(), variant.into())).await
     }
 
@@ -166,8 +171,9 @@ fn pairs(keys: &[ShopText]) -> Rows<'_> {
 }
 
 async fn variants(reader: &Reader, keys: Vec<ShopText>) -> Result<Vec<Option<Stored>>> {
+    let epoch = reader.cache.epoch();
     let statement = Statement::with_rows(
-        "SELECT v.column1, e.doc, e.version, e.since FROM {v} CROSS JOIN variants a CROSS JOIN entities e \
+        "SELECT v.column1, e.doc, e.version, e.since, e.id FROM {v} CROSS JOIN variants a CROSS JOIN entities e \
          WHERE a.shop = v.column2 AND a.variant = v.column3 \
          AND e.shop = a.shop AND e.kind = 'product' AND e.id = a.product",
         args![],
@@ -175,7 +181,10 @@ async fn variants(reader: &Reader, keys: Vec<ShopText>) -> Result<Vec<Option<Sto
     );
     let mut all = vec![None; keys.len()];
     for row in reader.fetch(&statement).await? {
-        all[place(&row, keys.len())?] = Some(stored(&row, 1)?);
+        let (n, found) = (place(&row, keys.len())?, stored(&row, 1)?);
+        let (shop, variant) = &keys[n];
+        reader.cache.put_variant(epoch, shop, variant, &row.text(4)?, &found);
+        all[n] = Some(found);
     }
     Ok(all)
 }
