@@ -2,10 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 
 use parking_lot::RwLock;
@@ -13,6 +10,7 @@ use serde::Serialize;
 use shopwright_engine::Engine;
 use shopwright_model::Millis;
 use shopwright_store::{AuditEntry, Store};
+use tokio::sync::watch;
 
 use crate::{
     auth::{Access, TokenCache},
@@ -60,7 +58,7 @@ struct Shared {
     default_shop: Option<Arc<str>>,
     around: Surroundings,
     webhooks: Webhooks,
-    ending: AtomicBool,
+    ending: watch::Sender<bool>,
 }
 
 impl ApiState {
@@ -77,7 +75,7 @@ impl ApiState {
             default_shop,
             around,
             webhooks: Webhooks::default(),
-            ending: AtomicBool::new(false),
+            ending: watch::Sender::new(false),
         }))
     }
 
@@ -105,13 +103,19 @@ impl ApiState {
         &self.0.options
     }
 
-    /// From now on `/readyz` says no, so that no new work is sent here.
+    /// From now on `/readyz` says no, so that no new work is sent here, and live feeds end.
     pub fn end(&self) {
-        self.0.ending.store(true, Ordering::Release);
+        self.0.ending.send_replace(true);
     }
 
     pub(crate) fn is_ending(&self) -> bool {
-        self.0.ending.load(Ordering::Acquire)
+        *self.0.ending.borrow()
+    }
+
+    /// Completes when the host is about to end: what would go on for ever ends then.
+    pub(crate) async fn ended(&self) {
+        // The sender lives as long as this state.
+        let _ = self.0.ending.subscribe().wait_for(|ending| *ending).await;
     }
 
     pub(crate) fn tokens(&self) -> &TokenCache {

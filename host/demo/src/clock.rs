@@ -10,10 +10,10 @@ use shopwright_model::{Clock, Millis, clock::Until};
 
 /// Nobody sleeps shorter than this: at a thousand times the wall's speed, whoever looks every second
 /// would look every millisecond.
-const GRAIN: Duration = Duration::from_millis(20);
+const GRAIN: Duration = Duration::from_millis(40);
 
 /// A clock that runs `speed` times as fast as the wall's while it runs, and can be held. Sleepers wake
-/// at most 20 ms of the wall's time late.
+/// at most 40 ms of the wall's time late.
 #[derive(Debug)]
 pub struct FastClock {
     speed: f64,

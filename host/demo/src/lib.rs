@@ -18,7 +18,7 @@ pub mod show;
 pub mod traffic;
 
 pub use error::DemoError;
-pub use run::{DemoOptions, run};
+pub use run::{DemoOptions, START, run};
 pub use shop::{Shop, Size};
 pub use show::Summary;
 pub use traffic::Traffic;

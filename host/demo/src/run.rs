@@ -67,7 +67,7 @@ impl Default for DemoOptions {
             for_: None,
             keep: None,
             port: 0,
-            lines_per_second: 5.0,
+            lines_per_second: 4.5,
             quiet: false,
             components: Vec::new(),
         }

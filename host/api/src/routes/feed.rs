@@ -28,10 +28,12 @@ pub async fn feed(
     let shop = access.shop;
     let stream = futures::stream::unfold((notices, shop, state), |(mut notices, shop, state)| async move {
         loop {
-            if state.is_ending() {
-                return None;
-            }
-            let event = match notices.recv().await {
+            let notice = tokio::select! {
+                biased;
+                () = state.ended() => return None,
+                notice = notices.recv() => notice,
+            };
+            let event = match notice {
                 Ok(notice) if shop_of(&notice) == &*shop => match serde_json::to_string(&notice) {
                     Ok(text) => Event::default().data(text),
                     Err(_) => continue,

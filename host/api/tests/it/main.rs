@@ -3,6 +3,7 @@
 mod access;
 mod described;
 mod events;
+mod feed;
 mod model;
 mod plugins;
 mod support;

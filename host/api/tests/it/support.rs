@@ -53,6 +53,7 @@ pub struct Host {
     pub engine: Engine,
     pub clock: VirtualClock,
     router: Router,
+    pub api: ApiState,
     /// Good for every shop.
     pub owner: String,
 }
@@ -98,8 +99,13 @@ impl Host {
         let shopify =
             HashMap::from([("a".to_owned(), access("a.myshopify.com")), ("b".to_owned(), access("b.myshopify.com"))]);
         let options = ApiOptions { default_shop: Some("a".into()), open_metrics: false, shopify };
-        let router = shopwright_api::router(ApiState::new(engine.clone(), options));
-        Self { engine, clock, router, owner }
+        let api = ApiState::new(engine.clone(), options);
+        let router = shopwright_api::router(api.clone());
+        Self { engine, clock, router, api, owner }
+    }
+
+    pub fn router(&self) -> Router {
+        self.router.clone()
     }
 
     pub async fn call(&self, call: Call<'_>) -> Answer {

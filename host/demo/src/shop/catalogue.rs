@@ -32,7 +32,7 @@ pub struct Family {
 /// How the variants of a product differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axis {
-    /// XS to XXL.
+    /// S to XL.
     Sizes,
     /// European shoe sizes.
     Shoes,
@@ -484,8 +484,8 @@ pub fn stock_up(seed: u64, count: usize) -> (Vec<Product>, Vec<Variant>) {
         if on_sale {
             tags.push("sale".into());
         }
-        let popularity = 1.0 / (1.0 + dice.below(count) as f64).powf(0.72) * dice.log_normal(1.0, 0.35);
-        if popularity > 0.25 {
+        let popularity = 1.0 / (1.0 + dice.below(count) as f64).powf(0.5) * dice.log_normal(1.0, 0.3);
+        if popularity > 0.2 {
             tags.push("bestseller".into());
         }
         let published = !dice.chance(0.015);
@@ -527,13 +527,13 @@ fn options(axis: Axis, dice: &mut Dice) -> Vec<(String, f64)> {
     };
     match axis {
         Axis::One => vec![(ONLY.into(), 1.0)],
-        Axis::Sizes => curve(&SIZES[dice.below(2)..5 + dice.below(2)]),
-        Axis::Shoes => curve(&SHOES[dice.below(3)..6 + dice.below(4)]),
-        Axis::Ages => curve(&AGES[..3 + dice.below(3)]),
+        Axis::Sizes => curve(&SIZES[1 + dice.below(2)..5]),
+        Axis::Shoes => curve(&SHOES[2 + dice.below(2)..6 + dice.below(3)]),
+        Axis::Ages => curve(&AGES[..2 + dice.below(2)]),
         Axis::Colours => {
             let first = dice.below(COLOURS.len());
-            (0..1 + dice.below(4))
-                .map(|i| (COLOURS[(first + i * 5) % COLOURS.len()].to_owned(), dice.range(0.4, 1.0)))
+            (0..1 + dice.below(2))
+                .map(|i| (COLOURS[(first + i * 5) % COLOURS.len()].to_owned(), dice.range(0.6, 1.0)))
                 .collect()
         }
     }

@@ -41,7 +41,7 @@ pub static RIVALS: [Rival; 3] = [
         domain: "moorgate-outfitting.example",
         behaviour: Behaviour::FridayDiscounter,
         overlap: 0.34,
-        level: 1.0,
+        level: 1.01,
     },
     Rival {
         name: "Tarnbrook",
@@ -80,7 +80,8 @@ pub struct Quote {
 #[must_use]
 pub fn watch(seed: u64, products: &[Product], variants: &[Variant], start: Millis) -> Vec<Quote> {
     let mut dice = Dice::new(seed, "market");
-    let weekend = calendar::weekend_sale(start, super::ZONE);
+    // On a Friday morning the weekend's sale has not begun yet.
+    let weekend = calendar::weekend_sale(start - 12 * HOUR, super::ZONE);
     let mut quotes = Vec::new();
     for product in products {
         for (rival, what) in RIVALS.iter().enumerate() {
@@ -88,7 +89,7 @@ pub fn watch(seed: u64, products: &[Product], variants: &[Variant], start: Milli
             if !dice.chance(what.overlap) {
                 continue;
             }
-            let level = what.level * (1.0 + 0.05 * dice.normal());
+            let level = what.level * (1.0 + 0.03 * dice.normal());
             for variant in product.variants.clone() {
                 let base = charm(variants[variant].price as f64 * level);
                 let sale = weekend && what.behaviour == Behaviour::FridayDiscounter;

@@ -149,13 +149,13 @@ pub fn person(n: usize, created_at: Millis, start: Millis, families: usize, dice
 fn rhythm(persona: Persona, dice: &mut Dice) -> Rhythm {
     // (decision hours, orders in two years, price, social, opens, e-mail hours, text minutes)
     let (decision, orders, price, social, opens, email, sms) = match persona {
-        Persona::Regular => (5.0, 15.0, 0.25, 0.25, 0.55, 1.5, 12.0),
-        Persona::Deliberate => (62.0, 7.0, 0.4, 0.4, 0.45, 6.0, 50.0),
-        Persona::Bargain => (30.0, 7.5, 0.9, 0.25, 0.5, 4.0, 8.0),
-        Persona::Social => (22.0, 8.0, 0.35, 0.9, 0.5, 3.0, 20.0),
-        Persona::Premium => (9.0, 20.0, 0.08, 0.35, 0.4, 5.0, 40.0),
-        Persona::Newcomer => (16.0, 0.9, 0.65, 0.5, 0.42, 4.0, 15.0),
-        Persona::Lapsed => (40.0, 1.3, 0.5, 0.4, 0.2, 20.0, 60.0),
+        Persona::Regular => (5.0, 15.0, 0.25, 0.25, 0.68, 1.2, 12.0),
+        Persona::Deliberate => (62.0, 7.0, 0.4, 0.4, 0.55, 5.0, 50.0),
+        Persona::Bargain => (30.0, 7.5, 0.9, 0.25, 0.62, 3.0, 8.0),
+        Persona::Social => (22.0, 8.0, 0.35, 0.9, 0.62, 2.5, 20.0),
+        Persona::Premium => (9.0, 20.0, 0.08, 0.35, 0.5, 3.0, 40.0),
+        Persona::Newcomer => (16.0, 0.9, 0.65, 0.5, 0.5, 3.0, 15.0),
+        Persona::Lapsed => (40.0, 1.3, 0.5, 0.4, 0.25, 18.0, 60.0),
     };
     Rhythm {
         decision: (dice.log_normal(decision, 0.35) * HOUR as f64) as Millis,

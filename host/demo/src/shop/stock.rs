@@ -52,7 +52,9 @@ pub fn velocity(sales: &[Sale], variants: usize, start: Millis, days: i64) -> Ve
 #[must_use]
 pub fn fill(seed: u64, sales: &[Sale], variants: usize, start: Millis) -> Vec<[Stock; 3]> {
     let mut dice = Dice::new(seed, "stock");
-    let velocity = velocity(sales, variants, start, 28);
+    // The last week counts for more than the month before it, as whoever orders for a shop would see it.
+    let (week, month) = (velocity(sales, variants, start, 7), velocity(sales, variants, start, 28));
+    let velocity: Vec<f64> = week.iter().zip(&month).map(|(week, month)| 0.6 * week + 0.4 * month).collect();
     let mut reserved = vec![0_i64; variants];
     for sale in sales.iter().rev().take_while(|sale| sale.placed_at > start - 5 * DAY) {
         if sale.fate == Fate::Waiting {
@@ -64,22 +66,27 @@ pub fn fill(seed: u64, sales: &[Sale], variants: usize, start: Millis) -> Vec<[S
     (0..variants)
         .map(|variant| {
             // What sells fast runs short more often; what does not sell lies there.
-            let odds = if velocity[variant] > 0.1 { [0.03, 0.3, 0.5, 0.17] } else { [0.04, 0.1, 0.5, 0.36] };
+            let odds = match velocity[variant] {
+                fast if fast > 0.1 => [0.02, 0.12, 0.78, 0.08],
+                slow if slow > 0.0 => [0.03, 0.05, 0.84, 0.08],
+                // What has not sold for a month was sold out long ago, or lies like lead.
+                _ => [0.82, 0.0, 0.0, 0.18],
+            };
             let cover = [Cover::Out, Cover::Scarce, Cover::Normal, Cover::Plenty][dice.weighted(&odds)];
             let days = match cover {
                 Cover::Out => 0.0,
                 Cover::Scarce => dice.range(1.5, 8.0),
-                Cover::Normal => dice.range(25.0, 80.0),
+                Cover::Normal => dice.range(24.0, 70.0),
                 Cover::Plenty => dice.range(150.0, 420.0),
             };
-            let total = (days * velocity[variant].max(0.05)).round().min(900.0);
+            let total = (days * velocity[variant].max(0.02)).round().min(900.0);
             let total = match cover {
                 Cover::Out => 0.0,
                 Cover::Scarce => total.max(1.0),
-                Cover::Normal => total.max(5.0),
-                Cover::Plenty => total.max(24.0),
+                Cover::Normal => total.max(1.0),
+                Cover::Plenty => total.max(6.0),
             };
-            let incoming = matches!(cover, Cover::Out | Cover::Scarce) && dice.chance(0.6);
+            let incoming = matches!(cover, Cover::Out | Cover::Scarce) && velocity[variant] > 0.0 && dice.chance(0.6);
             let incoming = incoming.then(|| {
                 let units = (velocity[variant] * 45.0).ceil().max(10.0) as i64;
                 (units, start + dice.between(1, 21) * DAY + 7 * HOUR)

@@ -80,13 +80,13 @@ fn tell(at: Millis, story: &Story) -> Vec<Line> {
         Story::Order { number, who, cents, why, messages, code, off, .. } => {
             let recovered = *messages > 0;
             let (weight, tag, style) = if recovered {
-                (Weight::Main, "RECOVERED", Style::Green)
+                (Weight::Star, "RECOVERED", Style::Green)
             } else {
                 (Weight::Detail, "order", Style::Cyan)
             };
             let because = match why {
+                Why::AtOnce | Why::Thought | Why::CameBack if recovered => ", who would have come back anyway".into(),
                 Why::AtOnce | Why::Thought => String::new(),
-                Why::CameBack if recovered => ", came back to the cart".into(),
                 Why::CameBack => ", came back without a message".into(),
                 Why::Reminded { sms: false } => " after our e-mail".into(),
                 Why::Reminded { sms: true } => " after our text message".into(),
@@ -104,10 +104,10 @@ fn tell(at: Millis, story: &Story) -> Vec<Line> {
         }
         Story::Letter { ticket, who, subject, text } => {
             return vec![
-                head(Weight::Normal, at, "ticket", Style::Cyan)
+                head(Weight::Main, at, "ticket", Style::Cyan)
                     .with(Style::Plain, format!("#{ticket} from {who}: "))
                     .with(Style::Bold, short(subject, 50)),
-                continuation(Weight::Normal).with(Style::Dim, format!("\"{}\"", short(text, 110))),
+                continuation(Weight::Main).with(Style::Dim, format!("\"{}\"", short(text, 110))),
             ];
         }
         Story::Settled { ticket, subject, after, by_person } => {
@@ -160,6 +160,7 @@ fn act(at: Millis, action: &Action) -> Vec<Line> {
         Deed::Offer { to, worth } => ("discount", Style::Green, format!("{worth} for {to}")),
         Deed::Price { product, before, after, .. } => {
             let before = before.map_or_else(String::new, |before| format!("{} → ", euros(before)));
+            weight = Weight::Normal;
             ("price", Style::Green, format!("{product}: {before}{}", euros(*after)))
         }
         Deed::Assigned { ticket, team, assignee } => {
@@ -196,8 +197,10 @@ fn act(at: Millis, action: &Action) -> Vec<Line> {
         Verdict::Recorded => ("would", Style::Dim, format!("{tag} {words}")),
         Verdict::Failed(_) => ("FAILED", Style::Red, format!("{tag} {words}")),
     };
-    if action.verdict != Verdict::Done {
-        weight = Weight::Main;
+    match action.verdict {
+        Verdict::Done | Verdict::Recorded => {}
+        Verdict::Denied(_) => weight = Weight::Normal,
+        Verdict::Asked | Verdict::Failed(_) => weight = Weight::Main,
     }
     let mut lines = vec![head(weight, at, tag, style).with(Style::Plain, words)];
     let why = match &action.verdict {

@@ -13,11 +13,15 @@ use std::{
     time::Instant,
 };
 
+use shopwright_model::Millis;
+
 pub use event::{Action, Deed, ShowEvent, Verdict, Wait, What};
 pub use pace::Pacer;
 pub use style::{Line, Style, Weight};
 pub use summary::Summary;
 
+/// Seconds between two lines that say what was left out.
+const LEFT_OUT_EVERY: f64 = 5.0;
 /// Seconds between two lines that say how things stand.
 const STATUS_EVERY: f64 = 12.0;
 
@@ -29,6 +33,9 @@ pub struct Printer {
     pacer: Pacer,
     began: Instant,
     status_at: f64,
+    left_out_at: f64,
+    /// What time was shown last: the engine's notices may be a moment older than the world's.
+    shown: Millis,
     quiet: bool,
     summary: Summary,
     held: BTreeMap<&'static str, u64>,
@@ -55,6 +62,8 @@ impl Printer {
             pacer: Pacer::new(lines_per_second),
             began: Instant::now(),
             status_at: STATUS_EVERY,
+            left_out_at: 0.0,
+            shown: Millis::MIN,
             quiet,
             summary: Summary::default(),
             held: BTreeMap::new(),
@@ -70,7 +79,8 @@ impl Printer {
         if self.quiet {
             return Ok(());
         }
-        let lines = format::lines(event);
+        self.shown = self.shown.max(event.at);
+        let lines = format::lines(&ShowEvent { at: self.shown, what: event.what.clone() });
         let now = self.began.elapsed().as_secs_f64();
         if let Some(first) = lines.first() {
             if self.pacer.pass(now, first.weight, lines.len()) {
@@ -78,7 +88,7 @@ impl Printer {
                 for line in &lines {
                     self.line(line)?;
                 }
-            } else if first.weight >= Weight::Main {
+            } else if matches!(event.what, What::Action(_)) && first.weight >= Weight::Normal {
                 // Told in one line when there is room again.
                 *self.held.entry(plural(&event.what)).or_default() += 1;
             }
@@ -93,9 +103,11 @@ impl Printer {
 
     /// Says what was left out since the line before, of what matters.
     fn left_out(&mut self) -> std::io::Result<()> {
-        if self.held.is_empty() {
+        let now = self.began.elapsed().as_secs_f64();
+        if self.held.is_empty() || now < self.left_out_at {
             return Ok(());
         }
+        self.left_out_at = now + LEFT_OUT_EVERY;
         let held: Vec<String> =
             std::mem::take(&mut self.held).into_iter().map(|(what, count)| format!("{count} more {what}")).collect();
         let line = Line::new(Weight::Main).with(Style::Dim, format!("{:21}… and {}", "", held.join(", ")));
@@ -125,7 +137,7 @@ impl Printer {
 
 /// What several of these are called.
 fn plural(what: &What) -> &'static str {
-    let What::Action(action) = what else { return "things" };
+    let What::Action(action) = what else { return "lines" };
     match (&action.verdict, &action.deed) {
         (Verdict::Denied(_), _) => "denials",
         (_, Deed::Message { .. }) => "messages",

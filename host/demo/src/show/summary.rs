@@ -41,7 +41,7 @@ pub struct Summary {
     pub discounts: Sum,
     /// Tickets that came in.
     pub tickets: u64,
-    /// Tickets that a workflow answered.
+    /// Tickets that a workflow answered without giving them to a person.
     pub answered: u64,
     /// Tickets that a workflow gave to a team.
     pub routed: u64,
@@ -154,12 +154,12 @@ impl Summary {
             }
             Deed::Assigned { ticket, .. } => {
                 self.routed_tickets.insert(ticket.clone());
-                self.routed = self.routed_tickets.len() as u64;
+                self.count_tickets();
                 self.acted(at, ticket);
             }
             Deed::Reply { ticket, .. } => {
                 self.answered_tickets.insert(ticket.clone());
-                self.answered = self.answered_tickets.len() as u64;
+                self.count_tickets();
                 self.acted(at, ticket);
             }
             Deed::Priority { ticket, priority } if matches!(priority.as_str(), "high" | "urgent") => {
@@ -168,6 +168,11 @@ impl Summary {
             }
             _ => {}
         }
+    }
+
+    fn count_tickets(&mut self) {
+        self.routed = self.routed_tickets.len() as u64;
+        self.answered = self.answered_tickets.difference(&self.routed_tickets).count() as u64;
     }
 
     fn acted(&mut self, at: Millis, ticket: &str) {
@@ -228,10 +233,11 @@ impl Summary {
                 "Carts recovered",
                 format!("{}, {}", self.recovered.count, euros(self.recovered.cents)),
                 format!(
-                    "  {:.0} % of {} carts left; the simulation knows that {} of them would have come back anyway",
+                    "  {:.0} % of {} carts left; the simulation knows that {} of the {} would have come back anyway",
                     share(self.recovered.count, self.left.count),
                     self.left.count,
-                    self.anyway.count
+                    self.anyway.count,
+                    self.recovered.count
                 ),
             ),
             row(

@@ -26,10 +26,10 @@ pub(super) const STEPS: [&str; 4] = ["cart", "contact", "shipping", "payment"];
 
 impl Traffic {
     pub(super) fn visit(&mut self, posts: &mut Vec<Post>) -> Option<Story> {
-        let hour = calendar::HOURS[calendar::hour(self.now, ZONE)] / 100.0;
-        let per_hour = (self.visits_per_day * calendar::busy(self.now, ZONE) * hour).max(0.02);
-        let next = self.dice.visits.exponential(HOUR as f64 / per_hour) as Millis;
-        self.plan(self.now + next.max(1_000), Plan::Visit);
+        let mut dice = self.dice.visits.clone();
+        let next = self.arrival(self.visits_per_day, &mut dice);
+        self.dice.visits = dice;
+        self.plan(next, Plan::Visit);
 
         let person = self.somebody(posts);
         // Who is in the middle of a checkout does not begin another.
@@ -76,7 +76,7 @@ impl Traffic {
         if buys {
             // Most buy in the same visit, others when they have made up their minds.
             let decision = self.shop.people[person].rhythm.decision as f64;
-            let (when, why) = if dice.chance(0.62) {
+            let (when, why) = if dice.chance(0.8) {
                 (dice.between(7 * MINUTE, 28 * MINUTE), Why::AtOnce)
             } else {
                 (dice.log_normal(decision, 0.5) as Millis + 20 * MINUTE, Why::Thought)
@@ -137,13 +137,11 @@ impl Traffic {
         cart.step = 3;
         cart.updated_at = self.now;
         let list = worth(&cart.lines);
-        let redeemed = match (&cart.offer, why) {
-            (Some((code, offer)), Why::Reminded { .. } | Why::CameBack) => {
-                let cents = offer.cents(list);
-                Some(Redeemed { code: code.clone(), cents, percent: offer.percent() })
-            }
-            _ => None,
-        };
+        let redeemed = cart.offer.as_ref().map(|(code, offer)| Redeemed {
+            code: code.clone(),
+            cents: offer.cents(list),
+            percent: offer.percent(),
+        });
         let (messages, lines) = (cart.messages, cart.lines.clone());
         let checkout = Some((cart.id, cart.token.clone(), cart.cart_token.clone()));
         let cart_token = cart.cart_token.clone();

@@ -23,10 +23,10 @@ const NOT_CONTENT: [&str; 5] = [
 
 impl Traffic {
     pub(super) fn letter(&mut self, posts: &mut Vec<Post>) -> Option<Story> {
-        let orders_per_hour = self.visits_per_day * 0.36 * calendar::HOURS[calendar::hour(self.now, ZONE)] / 100.0;
-        let next =
-            self.dice.desk.exponential(HOUR as f64 / (orders_per_hour * self.lively.letters).max(0.05)) as Millis;
-        self.plan(self.now + next.max(MINUTE), Plan::Letter);
+        let mut dice = self.dice.desk.clone();
+        let next = self.arrival(self.visits_per_day * 0.36 * self.lively.letters, &mut dice);
+        self.dice.desk = dice;
+        self.plan(next, Plan::Letter);
         let topic = Topic::ALL[self.dice.desk.weighted(&self.topics)].0;
         let sale = tickets::order_for(topic, &self.shop.sales, self.now, &mut self.dice.desk)?;
         let shop = &self.shop;
@@ -221,6 +221,9 @@ impl Traffic {
                 doc.messages.push(message(text, false));
                 let ticket = &mut self.tickets[at];
                 ticket.answered = true;
+                if ticket.doc.team.is_some() {
+                    return; // Only a word in between: somebody has it.
+                }
                 ticket.turn += 1;
                 let turn = ticket.turn;
                 let reads = now + self.dice.desk.between(8 * MINUTE, 80 * MINUTE);

@@ -56,7 +56,7 @@ impl Traffic {
             // The sale begins on Friday morning and ends on Monday morning, a tenth of it each hour.
             if what.behaviour == Behaviour::FridayDiscounter && weekend != was && (5..15).contains(&hour) {
                 let to = if weekend { Move::Sale } else { Move::SaleEnds };
-                let share = products.len().div_ceil(22);
+                let share = products.len().div_ceil(30);
                 for _ in 0..share {
                     let product = *self.dice.goods.pick(&products);
                     let at = self.now + self.dice.goods.between(0, HOUR - 1);

@@ -166,7 +166,7 @@ pub struct Liveliness {
 
 impl Default for Liveliness {
     fn default() -> Self {
-        Self { letters: 0.24, moves: 0.16 }
+        Self { letters: 0.3, moves: 0.16 }
     }
 }
 
@@ -336,6 +336,20 @@ impl Traffic {
         self.variant_places.get(id).copied()
     }
 
+    /// When the next of `per_day` arrivals comes (on an average day), by the hour and the day (thinning: the
+    /// busiest hour's rate, of which the share passes that the hour deserves).
+    fn arrival(&self, per_day: f64, dice: &mut Dice) -> Millis {
+        const BUSIEST: f64 = 0.09 * 2.2;
+        let mut at = self.now;
+        loop {
+            at += dice.exponential(HOUR as f64 / (per_day * BUSIEST).max(0.001)) as Millis + 1;
+            let rate = calendar::HOURS[calendar::hour(at, ZONE)] / 100.0 * calendar::busy(at, ZONE);
+            if dice.chance(rate / BUSIEST) {
+                return at;
+            }
+        }
+    }
+
     fn plan(&mut self, at: Millis, plan: Plan) {
         self.counter += 1;
         self.queue.push(Reverse((at.max(self.now), self.counter, plan)));
@@ -370,7 +384,6 @@ impl Traffic {
     }
 
     fn name(&self, person: usize) -> String {
-        let person = &self.shop.people[person];
-        format!("{} {}.", person.first, person.last.chars().next().unwrap_or(' '))
+        self.shop.people[person].name()
     }
 }

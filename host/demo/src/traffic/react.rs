@@ -156,8 +156,8 @@ impl Traffic {
     fn appeal(&self, person: usize, cart: usize, channel: Channel, content: Content) -> f64 {
         let rhythm = &self.shop.people[person].rhythm;
         let persona = self.shop.people[person].persona;
-        let mut p = 0.08;
-        p += rhythm.price_sensitivity * (content.off * 3.2).min(0.42);
+        let mut p = 0.14;
+        p += rhythm.price_sensitivity * (content.off * 3.4).min(0.45);
         if content.social {
             p += 0.24 * rhythm.social_proof;
         }
@@ -166,7 +166,7 @@ impl Traffic {
         }
         match persona {
             // A gentle reminder in time is all they need.
-            Persona::Regular | Persona::Premium if content.delay < 12 * HOUR => p += 0.14,
+            Persona::Regular | Persona::Premium if content.delay < 12 * HOUR => p += 0.16,
             Persona::Deliberate if content.delay < 10 * HOUR => p *= 0.4,
             Persona::Deliberate => p += 0.08,
             _ => {}

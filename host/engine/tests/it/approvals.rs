@@ -2,7 +2,10 @@
 
 use serde_json::json;
 use shopwright_engine::EngineError;
-use shopwright_store::{ApprovalFilter, ops::{ApprovalRow, RunState}};
+use shopwright_store::{
+    ApprovalFilter,
+    ops::{ApprovalRow, RunState},
+};
 
 use crate::support::{DAY, HOUR, SHOP, START, World, customer, product};
 
@@ -24,7 +27,10 @@ async fn an_answer_is_one_of_the_choices_and_counts_once() {
     assert_eq!(world.state(run).await, RunState::Waiting);
     let id = open(&world).await[0].id.clone();
     let error = world.engine.answer(SHOP, &id, "burn", "ann").await.expect_err("no choice");
-    assert!(matches!(&error, EngineError::Invalid { code: "bad-choice", reason, .. } if reason.contains("ship, hold")), "{error}");
+    assert!(
+        matches!(&error, EngineError::Invalid { code: "bad-choice", reason, .. } if reason.contains("ship, hold")),
+        "{error}"
+    );
     assert!(matches!(world.engine.answer("other", &id, "ship", "ann").await, Err(EngineError::NotFound { .. })));
     world.pass(HOUR / 2).await;
     world.engine.answer(SHOP, &id, "ship", "ann").await.expect("answered");
@@ -33,7 +39,10 @@ async fn an_answer_is_one_of_the_choices_and_counts_once() {
     world.idle().await;
     assert_eq!(world.said(run).await, json!(["ship", HOUR / 2]));
     world.pass(DAY).await;
-    assert_eq!(world.store().approval(SHOP, &id).await.expect("a row").expect("it is kept").answered_by.as_deref(), Some("ann"));
+    assert_eq!(
+        world.store().approval(SHOP, &id).await.expect("a row").expect("it is kept").answered_by.as_deref(),
+        Some("ann")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,8 +82,10 @@ async fn a_question_passes_on_to_another_channel_for_as_long_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guardrail_asks_a_person() {
     let world = World::probed().await;
-    world.rule(json!({"id": "big", "kind": "largest_price_change", "percent": 10, "window_hours": 24, "mode": "ask",
-        "words": "Big changes need a person."})).await;
+    world
+        .rule(json!({"id": "big", "kind": "largest_price_change", "percent": 10, "window_hours": 24, "mode": "ask",
+        "words": "Big changes need a person."}))
+        .await;
     world.event("customer.created", "c", customer("42")).await;
     for (n, (answer, said, price)) in [
         (Some("approve"), json!("done"), 1_000),
@@ -86,7 +97,12 @@ async fn a_guardrail_asks_a_person() {
     {
         let variant = format!("v{n}");
         world.event("product.created", &variant, product(&format!("p{n}"), &variant, 2_000, 100)).await;
-        let run = world.go(&n.to_string(), json!([{"do": "price", "variant": variant, "amount": 1_000}, {"do": "variant", "id": variant}])).await;
+        let run = world
+            .go(
+                &n.to_string(),
+                json!([{"do": "price", "variant": variant, "amount": 1_000}, {"do": "variant", "id": variant}]),
+            )
+            .await;
         let asked = open(&world).await;
         assert_eq!(asked.len(), 1);
         assert!(asked[0].title.contains("Big changes need a person."), "{}", asked[0].title);

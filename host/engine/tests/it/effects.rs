@@ -81,7 +81,12 @@ async fn without_senders_everything_is_in_the_mailbox_and_the_model() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_price_is_an_event() {
     let world = shop(Setup::default()).await;
-    let waiting = world.go("1", json!([{"do": "wait", "kinds": ["price.changed"], "when": "event.data.after.amount == 1900", "ms": DAY}])).await;
+    let waiting = world
+        .go(
+            "1",
+            json!([{"do": "wait", "kinds": ["price.changed"], "when": "event.data.after.amount == 1900", "ms": DAY}]),
+        )
+        .await;
     world.go("2", json!([{"do": "price", "variant": "v1", "amount": 1_900}])).await;
     assert!(world.said(waiting).await[0].is_string());
 }
@@ -123,7 +128,10 @@ async fn what_is_refused_or_never_taken_is_told_to_the_guest() {
     receiver.answer_next([Answer::Status(500); 3]);
     let run = world.go("2", json!([sms("given up"), sms("the next one")])).await;
     world.pass(DAY).await;
-    assert_eq!(world.said(run).await, json!([{"unavailable": "given up after 3 tries: the callback answered 500"}, "done"]));
+    assert_eq!(
+        world.said(run).await,
+        json!([{"unavailable": "given up after 3 tries: the callback answered 500"}, "done"])
+    );
     assert_eq!(receiver.seen().len(), 1);
 }
 
@@ -172,7 +180,9 @@ async fn a_known_success_is_never_repeated_by_a_later_try() {
     let world = shop(setup).await;
     let again = json!({"do": "retry_below", "attempt": 3});
     let email = json!({"do": "email", "customer": "42", "note": "hello"});
-    let run = world.go("1", json!([sms("one"), {"do": "add", "key": "k", "by": 1}, email, {"do": "get", "key": "k"}, again])).await;
+    let run = world
+        .go("1", json!([sms("one"), {"do": "add", "key": "k", "by": 1}, email, {"do": "get", "key": "k"}, again]))
+        .await;
     world.pass(HOUR).await;
     assert_eq!(world.said(run).await, json!(["done", 1, "done", 1]));
     assert_eq!((receiver.seen().len(), server.mails().len()), (1, 1));
@@ -268,7 +278,8 @@ async fn a_saga_undoes_what_it_did_backwards() {
         {"name": "tell them", "act": sms("cheaper"), "undo": sms("sorry")}]}]);
     // Refused at both tries: then it is undone.
     receiver.answer_next([Answer::Status(400)]);
-    let run = world.accept("probe.go", "1", json!({"steps": saga})).await.expect("accepted").runs[0].run.expect("a run");
+    let run =
+        world.accept("probe.go", "1", json!({"steps": saga})).await.expect("accepted").runs[0].run.expect("a run");
     world.idle().await;
     assert_eq!(world.row(run).await.attempt, 2, "{:?}", world.row(run).await.error);
     let steps_done = world.effects(run).await.iter().filter(|row| row.state != EffectState::Failed).count();
@@ -312,7 +323,15 @@ async fn the_feed_tells_what_happened_in_its_order() {
             Notice::RunReplaced { .. } => "replaced".into(),
         });
     }
-    let expected = ["probe.go", "started by probe.go", "log so", "messaging.send-email done: the script says so",
-        "waits until 3600000", "price.changed", "pricing-actions.set-price done: the script says so", "done"];
+    let expected = [
+        "probe.go",
+        "started by probe.go",
+        "log so",
+        "messaging.send-email done: the script says so",
+        "waits until 3600000",
+        "price.changed",
+        "pricing-actions.set-price done: the script says so",
+        "done",
+    ];
     assert_eq!(told, expected);
 }

@@ -101,7 +101,11 @@ async fn a_flood_in_one_place_holds_no_other_up() {
 /// With one place to execute, turns are taken: a single run does not stand behind five hundred.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shops_and_installations_take_turns() {
-    let world = World::probed_with(Setup { limits: EngineLimits { executing: 1, ..EngineLimits::default() }, ..Setup::default() }).await;
+    let world = World::probed_with(Setup {
+        limits: EngineLimits { executing: 1, ..EngineLimits::default() },
+        ..Setup::default()
+    })
+    .await;
     let other = NewShop { id: "other".into(), name: String::new(), currency: "EUR".into(), time_zone: "UTC".into() };
     world.engine.create_shop(other).await.expect("a shop");
     world.engine.add_component("other", probe::package(), "test").await.expect("taken");
@@ -148,7 +152,11 @@ async fn a_store_that_fails_once_holds_runs_up_and_no_more() {
             assert!(refused <= 1, "{k}");
         }
         let runs = world.runs().await;
-        assert_eq!(runs.iter().map(|run| (run.workflow.as_str(), run.state)).collect::<Vec<_>>(), [("script", RunState::Done), ("child", RunState::Done)], "{k}");
+        assert_eq!(
+            runs.iter().map(|run| (run.workflow.as_str(), run.state)).collect::<Vec<_>>(),
+            [("script", RunState::Done), ("child", RunState::Done)],
+            "{k}"
+        );
         assert_eq!(world.memory("k").await.as_deref(), Some("11"), "{k}");
         assert_eq!(world.mail().await.len(), 2, "{k}");
     }
@@ -208,15 +216,33 @@ async fn bad_events_are_refused_whole_and_say_where() {
         (with(|e| e.concerns = vec!["nothing".into()]), "/1/concerns", "type:id"),
         (with(|e| e.data = "x".repeat((1 << 20) + 1)), "/1/data", "1048576"),
         (with(|e| e.kind = "cart.updated".into()), "/1/data", "id"),
-        (with(|e| { e.kind = "order.placed".into(); e.data = r#"{"id": "1", "placed_at": "yesterday"}"#.into(); }), "/1/data", ""),
-        (with(|e| { e.kind = "cart.deleted".into(); e.data = "{".into(); }), "/1/data", ""),
+        (
+            with(|e| {
+                e.kind = "order.placed".into();
+                e.data = r#"{"id": "1", "placed_at": "yesterday"}"#.into();
+            }),
+            "/1/data",
+            "",
+        ),
+        (
+            with(|e| {
+                e.kind = "cart.deleted".into();
+                e.data = "{".into();
+            }),
+            "/1/data",
+            "",
+        ),
     ] {
         let error = world.engine.ingest(SHOP, vec![good.clone(), bad]).await.expect_err(field);
         let EngineError::Invalid { field: actual, reason, .. } = &error else { panic!("{error:?}") };
         assert_eq!(actual, field, "{reason}");
         assert!(reason.contains(words), "{reason}");
     }
-    assert_eq!(world.store().latest_seq().await.expect("a number"), 0, "the good one beside it was not accepted either");
+    assert_eq!(
+        world.store().latest_seq().await.expect("a number"),
+        0,
+        "the good one beside it was not accepted either"
+    );
     assert!(matches!(world.engine.ingest("nowhere", vec![good.clone()]).await, Err(EngineError::NotFound { .. })));
     let first = world.engine.ingest(SHOP, vec![good.clone(), good.clone()]).await.expect("accepted");
     assert_eq!(first.iter().map(|intake| (intake.seq, intake.duplicate)).collect::<Vec<_>>(), [(1, false), (1, true)]);

@@ -17,13 +17,31 @@ async fn shop() -> World {
 async fn a_denial_carries_the_rules_words_into_the_guest_and_the_ledger() {
     let words = "Ask Eve.";
     let rules = [
-        (json!({"kind": "price_floor", "amount": {"amount": 1_500, "currency": "EUR"}}), json!({"do": "price", "variant": "v1", "amount": 1_499})),
+        (
+            json!({"kind": "price_floor", "amount": {"amount": 1_500, "currency": "EUR"}}),
+            json!({"do": "price", "variant": "v1", "amount": 1_499}),
+        ),
         (json!({"kind": "minimum_margin", "percent": 50}), json!({"do": "price", "variant": "v1", "amount": 1_999})),
-        (json!({"kind": "largest_price_change", "percent": 10, "window_hours": 24}), json!({"do": "price", "variant": "v1", "amount": 2_201})),
-        (json!({"kind": "discount_ceiling", "percent": 20}), json!({"do": "discount", "customer": "42", "percent": 20.5, "days": 1})),
-        (json!({"kind": "discount_duration", "max_hours": 24}), json!({"do": "discount", "customer": "42", "percent": 5, "days": 2})),
-        (json!({"kind": "action_budget", "function": "messaging.notify-staff", "per_day": 0}), json!({"do": "staff", "channel": "#a", "text": "t"})),
-        (json!({"kind": "quiet_hours", "from": "09:00", "to": "11:00", "then": "deny", "purposes": ["transactional"]}), json!({"do": "email", "customer": "42"})),
+        (
+            json!({"kind": "largest_price_change", "percent": 10, "window_hours": 24}),
+            json!({"do": "price", "variant": "v1", "amount": 2_201}),
+        ),
+        (
+            json!({"kind": "discount_ceiling", "percent": 20}),
+            json!({"do": "discount", "customer": "42", "percent": 20.5, "days": 1}),
+        ),
+        (
+            json!({"kind": "discount_duration", "max_hours": 24}),
+            json!({"do": "discount", "customer": "42", "percent": 5, "days": 2}),
+        ),
+        (
+            json!({"kind": "action_budget", "function": "messaging.notify-staff", "per_day": 0}),
+            json!({"do": "staff", "channel": "#a", "text": "t"}),
+        ),
+        (
+            json!({"kind": "quiet_hours", "from": "09:00", "to": "11:00", "then": "deny", "purposes": ["transactional"]}),
+            json!({"do": "email", "customer": "42"}),
+        ),
         (json!({"kind": "marketing_consent"}), json!({"do": "sms", "customer": "42", "text": "t", "marketing": true})),
     ];
     for (mut rule, step) in rules {
@@ -33,7 +51,10 @@ async fn a_denial_carries_the_rules_words_into_the_guest_and_the_ledger() {
         let run = world.go("1", json!([step])).await;
         assert_eq!(world.said(run).await, json!([{"denied": words}]), "{rule}");
         let effects = world.effects(run).await;
-        assert_eq!((effects.len(), effects[0].state, effects[0].error.as_deref()), (1, EffectState::Denied, Some(words)));
+        assert_eq!(
+            (effects.len(), effects[0].state, effects[0].error.as_deref()),
+            (1, EffectState::Denied, Some(words))
+        );
         assert!(world.mail().await.is_empty());
     }
 }
@@ -108,20 +129,36 @@ async fn a_delayed_message_is_judged_anew_when_its_time_comes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shadow_acts_on_nothing() {
     let world = shop().await;
-    world.rule(json!({"kind": "price_floor", "amount": {"amount": 1_500, "currency": "EUR"}, "words": "Too low."})).await;
-    world.engine.change(SHOP, "probe", Change { mode: Some(Mode::Shadow), ..Change::default() }).await.expect("changed");
+    world
+        .rule(json!({"kind": "price_floor", "amount": {"amount": 1_500, "currency": "EUR"}, "words": "Too low."}))
+        .await;
+    world
+        .engine
+        .change(SHOP, "probe", Change { mode: Some(Mode::Shadow), ..Change::default() })
+        .await
+        .expect("changed");
     let latest = world.store().latest_seq().await.expect("a number");
-    let run = world.go("1", json!([
+    let run = world
+        .go(
+            "1",
+            json!([
         {"do": "price", "variant": "v1", "amount": 1_600}, {"do": "variant", "id": "v1"},
         {"do": "price", "variant": "v1", "amount": 1_400}, {"do": "email", "customer": "42"},
         {"do": "add", "key": "n", "by": 1}, {"do": "get", "key": "n"}, {"do": "emit", "kind": "probe.go"},
-        {"do": "ask", "title": "?", "choices": ["a", "b"], "ms": HOUR}]))
-    .await;
+        {"do": "ask", "title": "?", "choices": ["a", "b"], "ms": HOUR}]),
+        )
+        .await;
     assert_eq!(world.said(run).await, json!(["done", 1_600, {"denied": "Too low."}, "done", 1, 1, null]));
     let states: Vec<_> = world.effects(run).await.into_iter().map(|effect| effect.state).collect();
     assert_eq!(states, [EffectState::Recorded, EffectState::Denied, EffectState::Recorded]);
     let after: Value = serde_json::from_str(
-        &world.store().entity(SHOP, shopwright_model::EntityKind::Product, "p1").await.expect("a store").expect("a product").doc,
+        &world
+            .store()
+            .entity(SHOP, shopwright_model::EntityKind::Product, "p1")
+            .await
+            .expect("a store")
+            .expect("a product")
+            .doc,
     )
     .expect("JSON");
     assert_eq!(after["variants"][0]["price"]["amount"], 2_000);

@@ -13,7 +13,9 @@ use crate::{
 async fn a_run_that_asks_for_another_try_gets_as_many_as_the_manifest_says() {
     let world = World::probed().await;
     // Four tries: one, and three more after about 10, 20 and 40 s.
-    let saved = world.go("1", json!([{"do": "attempt"}, {"do": "retry_below", "attempt": 4}, {"do": "add", "key": "n", "by": 1}])).await;
+    let saved = world
+        .go("1", json!([{"do": "attempt"}, {"do": "retry_below", "attempt": 4}, {"do": "add", "key": "n", "by": 1}]))
+        .await;
     let lost = world.go("2", json!([{"do": "add", "key": "lost", "by": 1}, {"do": "retry_below", "attempt": 5}])).await;
     for (attempt, most) in [(2, 10), (3, 20), (4, 40)] {
         let row = world.row(saved).await;
@@ -100,13 +102,16 @@ async fn a_replay_writes_no_log_line_twice() {
     assert_eq!(world.state(run).await, RunState::Done);
     let log = world.engine.timeline(SHOP, run).await.expect("a timeline").expect("a run").log;
     let lines: Vec<_> = log.iter().map(|line| line.message.as_str()).collect();
-    let expected: Vec<String> =
-        std::iter::once("start".into()).chain((0..5).flat_map(|n| [format!("before {n}"), format!("out {n}")])).collect();
+    let expected: Vec<String> = std::iter::once("start".into())
+        .chain((0..5).flat_map(|n| [format!("before {n}"), format!("out {n}")]))
+        .collect();
     assert_eq!(lines, expected);
 }
 
 fn bounded(limits: &str) -> String {
-    format!("[[workflow]]\nname = \"bounded\"\ntitle = \"Bounded\"\n[[workflow.trigger]]\nevent = [\"probe.go\"]\n[workflow.limits]\n{limits}\n")
+    format!(
+        "[[workflow]]\nname = \"bounded\"\ntitle = \"Bounded\"\n[[workflow.trigger]]\nevent = [\"probe.go\"]\n[workflow.limits]\n{limits}\n"
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -116,8 +121,16 @@ async fn a_run_over_a_limit_fails_and_says_which() {
     for (limits, steps, code) in [
         ("fuel = 50_000_000", json!([{"do": "loop"}]), "out-of-fuel"),
         ("memory_bytes = 8_000_000", json!([{"do": "bomb", "megabytes": 20}]), "out-of-memory"),
-        ("log_bytes = 2_000", json!([{"do": "repeat", "times": 50, "steps": [{"do": "log", "message": "x".repeat(100)}]}]), "too-much-log"),
-        ("log_bytes = 2_000", json!([{"do": "repeat", "times": 50, "steps": [{"do": "print", "text": "x".repeat(100)}]}]), "too-much-log"),
+        (
+            "log_bytes = 2_000",
+            json!([{"do": "repeat", "times": 50, "steps": [{"do": "log", "message": "x".repeat(100)}]}]),
+            "too-much-log",
+        ),
+        (
+            "log_bytes = 2_000",
+            json!([{"do": "repeat", "times": 50, "steps": [{"do": "print", "text": "x".repeat(100)}]}]),
+            "too-much-log",
+        ),
         ("journal_entries = 10", json!([{"do": "repeat", "times": 11, "steps": [read]}]), "too-many-calls"),
         ("effects = 3", json!([{"do": "repeat", "times": 4, "steps": [email]}]), "too-many-effects"),
         ("output_bytes = 1_000", json!([{"do": "output", "bytes": 999}]), "too-much-output"),
@@ -213,7 +226,10 @@ async fn a_run_goes_round_with_an_empty_journal_and_sees_what_came_meanwhile() {
     let runs = world.runs().await;
     assert_eq!(runs.len(), 3);
     assert_eq!(runs[0].id, run);
-    assert_eq!(runs.iter().map(|run| run.trigger).collect::<Vec<_>>(), [TriggerKind::Event, TriggerKind::Continued, TriggerKind::Continued]);
+    assert_eq!(
+        runs.iter().map(|run| run.trigger).collect::<Vec<_>>(),
+        [TriggerKind::Event, TriggerKind::Continued, TriggerKind::Continued]
+    );
     assert_eq!(runs.iter().map(|run| run.state).collect::<Vec<_>>(), [RunState::Done; 3]);
     assert_eq!((runs[1].parent, runs[2].parent), (Some(runs[0].id), Some(runs[1].id)));
     assert_eq!(world.said(runs[2].id).await, json!(["c", 1]));
@@ -231,11 +247,17 @@ async fn a_child_is_started_once_by_its_key() {
     assert_eq!(world.state(run).await, RunState::Done);
     let children: Vec<_> = world.runs().await.into_iter().filter(|run| run.workflow == "child").collect();
     assert_eq!(children.len(), 3);
-    assert!(children[..2].iter().all(|child| child.parent == Some(run) && child.depth == 1 && child.state == RunState::Done));
+    assert!(
+        children[..2]
+            .iter()
+            .all(|child| child.parent == Some(run) && child.depth == 1 && child.state == RunState::Done)
+    );
     assert_eq!(world.memory("children").await.as_deref(), Some("3"));
 
     // By hand, with a key of the caller's.
-    let by_hand = async || world.engine.start_run(SHOP, "probe", "child", &json!({"steps": []}), Some("key")).await.expect("started");
+    let by_hand = async || {
+        world.engine.start_run(SHOP, "probe", "child", &json!({"steps": []}), Some("key")).await.expect("started")
+    };
     assert_eq!(by_hand().await, by_hand().await);
 }
 
@@ -252,7 +274,8 @@ async fn loops_stop() {
 
     // Two each: the depth alone would allow 65,535.
     let limits = EngineLimits { runs_per_root: 50, ..EngineLimits::default() };
-    let world = World::with_workflows(Setup { limits, ..Setup::default() }, workflows, json!({"steps": [emit, emit]})).await;
+    let world =
+        World::with_workflows(Setup { limits, ..Setup::default() }, workflows, json!({"steps": [emit, emit]})).await;
     world.event("probe.go", "1", json!({})).await;
     assert_eq!(world.runs().await.len(), 51);
     // Others go on.
@@ -269,7 +292,9 @@ async fn runs_that_start_one_another_stop_too() {
     let start = |key: &str| json!({"do": "start", "workflow": "child", "key": key, "input": {}});
     // Every child starts the next under a key of its own, by its draw.
     let steps = json!([{"do": "continue", "state": {}}]);
-    let world = World::with_workflows(Setup { limits: limits.clone(), ..Setup::default() }, workflows, json!({"steps": steps})).await;
+    let world =
+        World::with_workflows(Setup { limits: limits.clone(), ..Setup::default() }, workflows, json!({"steps": steps}))
+            .await;
     world.event("probe.go", "1", json!({})).await;
     let runs = world.runs().await;
     assert_eq!(runs.len(), 51, "round and round");
@@ -278,7 +303,8 @@ async fn runs_that_start_one_another_stop_too() {
     let nested = |depth: usize| {
         let mut input = json!({"steps": []});
         for level in 0..depth {
-            input = json!({"steps": [{"do": "start", "workflow": "child", "key": format!("k{level}"), "input": input}]});
+            input =
+                json!({"steps": [{"do": "start", "workflow": "child", "key": format!("k{level}"), "input": input}]});
         }
         input
     };
@@ -304,8 +330,13 @@ async fn a_run_never_changes_under_itself() {
     world.event("customer.created", "c", customer("42")).await;
     world.event("product.created", "p", product("p1", "v1", 2_000, 1_000)).await;
     let first = world.engine.installations(SHOP).expect("one")[0].clone();
-    let old = world.go("1", json!([{"do": "sleep", "ms": HOUR}, {"do": "price", "variant": "v1", "amount": 1_900},
-        {"do": "email", "customer": "42", "note": "old"}])).await;
+    let old = world
+        .go(
+            "1",
+            json!([{"do": "sleep", "ms": HOUR}, {"do": "price", "variant": "v1", "amount": 1_900},
+        {"do": "email", "customer": "42", "note": "old"}]),
+        )
+        .await;
 
     // A plugin of few words under the same name.
     let built = shopwright_bundle::package(world.engine.sandbox(), "bench-run").await.expect("a package");
@@ -335,7 +366,11 @@ async fn settings_are_those_of_the_runs_beginning() {
     let steps = |n: i64| json!({"steps": [{"do": "sleep", "ms": HOUR}, {"do": "add", "key": "k", "by": n}]});
     let world = World::with_workflows(Setup::default(), V, steps(1)).await;
     let run = world.event("probe.go", "1", json!({})).await.runs[0].run.expect("a run");
-    world.engine.change(SHOP, "probe", Change { settings: Some(steps(10)), ..Change::default() }).await.expect("changed");
+    world
+        .engine
+        .change(SHOP, "probe", Change { settings: Some(steps(10)), ..Change::default() })
+        .await
+        .expect("changed");
     world.event("probe.go", "2", json!({})).await;
     world.pass(HOUR).await;
     assert_eq!(world.said(run).await, json!([1]));
@@ -363,7 +398,10 @@ async fn what_is_not_granted_is_named_and_nothing_is_half_applied() {
     more.as_array_mut().expect("a list").push(json!({"function": "orders.get"}));
     request.grants = Some(more);
     let error = world.engine.install(SHOP, request.clone()).await.expect_err("too much");
-    assert!(matches!(&error, EngineError::Invalid { code: "bad-grants", reason, .. } if reason.contains("orders.get")), "{error}");
+    assert!(
+        matches!(&error, EngineError::Invalid { code: "bad-grants", reason, .. } if reason.contains("orders.get")),
+        "{error}"
+    );
 
     // An upgrade that asks for more is held until the difference is granted.
     request.grants = Some(few);
@@ -398,9 +436,16 @@ async fn a_version_never_changes() {
     let world = World::with_workflows(Setup::default(), V, json!({})).await;
     let other = probe::package_as(&probe::manifest("1.0.0", &V.replace("Script", "Other")));
     let error = world.engine.add_component(SHOP, other, "test").await.expect_err("other bytes");
-    assert!(matches!(&error, EngineError::Conflict { code: "version-exists", reason } if reason.contains("probe 1.0.0")), "{error}");
+    assert!(
+        matches!(&error, EngineError::Conflict { code: "version-exists", reason } if reason.contains("probe 1.0.0")),
+        "{error}"
+    );
     // The same bytes again are no news.
-    let again = world.engine.add_component(SHOP, probe::package_as(&probe::manifest("1.0.0", V)), "again").await.expect("known");
+    let again = world
+        .engine
+        .add_component(SHOP, probe::package_as(&probe::manifest("1.0.0", V)), "again")
+        .await
+        .expect("known");
     assert_eq!(again.source, "test");
 }
 
@@ -410,10 +455,25 @@ async fn a_manifests_faults_show_when_it_is_uploaded() {
     let trigger = |text: &str| V.replace("event = [\"probe.go\"]", text);
     for (workflows, code, place, words) in [
         (trigger("event = [\"probe.go\"]\nwhen = \"event.data.\""), "bad-condition", "/workflow/0/trigger/0/when", ""),
-        (trigger("event = [\"probe.go\"]\nwhen = \"nobody.home\""), "bad-condition", "/workflow/0/trigger/0/when", "nobody"),
+        (
+            trigger("event = [\"probe.go\"]\nwhen = \"nobody.home\""),
+            "bad-condition",
+            "/workflow/0/trigger/0/when",
+            "nobody",
+        ),
         (trigger("schedule = \"61 * * * *\""), "bad-schedule", "/workflow/0/trigger/0/schedule", "61"),
-        (format!("{V}[workflow.concurrency]\nkey = \"event.\"\nrule = \"skip\"\n"), "bad-key", "/workflow/0/concurrency/key", ""),
-        (format!("{V}[[template]]\nname = \"bad\"\nsubject = \"{{{{ customer.\"\ntext = \"note.txt\"\n"), "bad-template", "/template/0", ""),
+        (
+            format!("{V}[workflow.concurrency]\nkey = \"event.\"\nrule = \"skip\"\n"),
+            "bad-key",
+            "/workflow/0/concurrency/key",
+            "",
+        ),
+        (
+            format!("{V}[[template]]\nname = \"bad\"\nsubject = \"{{{{ customer.\"\ntext = \"note.txt\"\n"),
+            "bad-template",
+            "/template/0",
+            "",
+        ),
     ] {
         let bytes = probe::package_as(&probe::manifest("1.0.0", &workflows));
         let error = world.engine.add_component(SHOP, bytes, "test").await.expect_err(code);

@@ -41,7 +41,11 @@ async fn a_schedule_fires_by_the_shops_own_clock() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_missed_is_made_up_for_as_the_manifest_says() {
-    for (missed, expected) in [("once", vec![10.0, 11.0]), ("all", vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]), ("none", vec![11.0])] {
+    for (missed, expected) in [
+        ("once", vec![10.0, 11.0]),
+        ("all", vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]),
+        ("none", vec![11.0]),
+    ] {
         let world = World::with_workflows(Setup::default(), &workflow("0 * * * *", missed), json!({})).await;
         // The host is away for ten hours and a half.
         world.clock.set(START + 10 * HOUR + 30 * MINUTE);
@@ -75,7 +79,11 @@ async fn a_paused_installation_fires_nothing_and_a_changed_schedule_begins_anew(
     assert_eq!(times(&world).await, [4.0], "what lay in the pause is not made up for");
 
     world.add(probe::package_as(&probe::manifest("1.1.0", &workflow("30 * * * *", "all")))).await;
-    world.engine.change(SHOP, "probe", Change { version: Some("1.1.0".into()), ..Change::default() }).await.expect("upgraded");
+    world
+        .engine
+        .change(SHOP, "probe", Change { version: Some("1.1.0".into()), ..Change::default() })
+        .await
+        .expect("upgraded");
     world.pass(HOUR).await;
     assert_eq!(times(&world).await, [4.0, 4.5]);
 
@@ -88,7 +96,8 @@ async fn a_paused_installation_fires_nothing_and_a_changed_schedule_begins_anew(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shop_has_its_own_zone() {
     let world = World::with_workflows(Setup::default(), &workflow("0 6 * * *", "once"), json!({})).await;
-    let shop = NewShop { id: "tokyo".into(), name: String::new(), currency: "JPY".into(), time_zone: "Asia/Tokyo".into() };
+    let shop =
+        NewShop { id: "tokyo".into(), name: String::new(), currency: "JPY".into(), time_zone: "Asia/Tokyo".into() };
     world.engine.create_shop(shop).await.expect("a shop");
     let package = probe::package_as(&probe::manifest("1.0.0", &workflow("0 6 * * *", "once")));
     world.engine.add_component("tokyo", package, "test").await.expect("taken");

@@ -9,9 +9,14 @@ use crate::support::{DAY, HOUR, MINUTE, START, World, order};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sleep_lasts_as_long_as_it_says_wherever_it_stands() {
     let world = World::probed().await;
-    let run = world.go("1", json!([{"do": "sleep", "ms": 2 * HOUR}, {"do": "now", "since": START},
+    let run = world
+        .go(
+            "1",
+            json!([{"do": "sleep", "ms": 2 * HOUR}, {"do": "now", "since": START},
         {"do": "sleep", "ms": HOUR}, {"do": "now", "since": START}, {"do": "sleep_until", "at": START},
-        {"do": "sleep", "ms": 0}, {"do": "now", "since": START}])).await;
+        {"do": "sleep", "ms": 0}, {"do": "now", "since": START}]),
+        )
+        .await;
     world.pass(2 * HOUR - 1).await;
     assert_eq!(world.row(run).await.due_at, Some(START + 2 * HOUR));
     world.pass(1).await;
@@ -24,8 +29,13 @@ async fn a_sleep_lasts_as_long_as_it_says_wherever_it_stands() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_is_woken_late_counts_by_its_own_clock() {
     let world = World::probed().await;
-    let run = world.go("1", json!([{"do": "sleep", "ms": HOUR}, {"do": "now", "since": START}, {"do": "sleep", "ms": HOUR},
-        {"do": "now", "since": START}])).await;
+    let run = world
+        .go(
+            "1",
+            json!([{"do": "sleep", "ms": HOUR}, {"do": "now", "since": START}, {"do": "sleep", "ms": HOUR},
+        {"do": "now", "since": START}]),
+        )
+        .await;
     world.clock.set(START + DAY);
     world.idle().await;
     assert_eq!(world.said(run).await, json!([HOUR, 2 * HOUR]));
@@ -36,8 +46,13 @@ async fn an_event_before_the_wait_is_not_missed_and_each_is_received_once() {
     let world = World::probed().await;
     world.event("order.placed", "before", order("0", "42", START)).await;
     let wait = json!({"do": "wait", "kinds": ["order.placed"], "entity": "customer:42", "ms": DAY});
-    let run = world.go("1", json!([{"do": "sleep", "ms": HOUR}, wait, wait, {"do": "sleep", "ms": HOUR}, wait,
-        {"do": "now", "since": START}])).await;
+    let run = world
+        .go(
+            "1",
+            json!([{"do": "sleep", "ms": HOUR}, wait, wait, {"do": "sleep", "ms": HOUR}, wait,
+        {"do": "now", "since": START}]),
+        )
+        .await;
     world.event("order.placed", "other", order("1", "43", START)).await;
     world.event("order.placed", "first", order("2", "42", START)).await;
     world.event("order.placed", "second", order("3", "42", START)).await;
@@ -97,8 +112,10 @@ async fn a_wait_ends_with_the_event_or_with_its_time_whichever_is_first() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wait_for_any_entity_and_a_thousand_looked_at_in_vain() {
     let world = World::probed().await;
-    let run = world.go("1", json!([{"do": "wait", "kinds": ["stock.low"], "when": "event.data.n == 999", "ms": DAY}])).await;
-    let events = (0..1000).map(|n| crate::support::event(START, "stock.low", &format!("s{n}"), json!({"n": n}))).collect();
+    let run =
+        world.go("1", json!([{"do": "wait", "kinds": ["stock.low"], "when": "event.data.n == 999", "ms": DAY}])).await;
+    let events =
+        (0..1000).map(|n| crate::support::event(START, "stock.low", &format!("s{n}"), json!({"n": n}))).collect();
     world.engine.ingest(crate::support::SHOP, events).await.expect("accepted");
     world.idle().await;
     assert_eq!(world.said(run).await, json!(["s999"]));

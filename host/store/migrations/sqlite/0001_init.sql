@@ -1,6 +1,8 @@
 -- Every row carries its shop. Times are milliseconds since the Unix epoch, UTC. Booleans are 0 and 1.
 -- `migrations/postgres` holds the same tables: there INTEGER PRIMARY KEY is BIGINT (here it makes the column the
 -- table's own key, without an index beside it), BLOB is BYTEA, nothing is WITHOUT ROWID, and text sorts by its bytes.
+-- Indexes begin with what tells rows apart best, so that no query fits two of them equally well: PostgreSQL, without
+-- statistics yet, would take either.
 -- WITHOUT ROWID only where rows are short: from about 1,000 bytes such a row takes a page of its own.
 
 CREATE TABLE shops (
@@ -35,23 +37,23 @@ CREATE TABLE entities (
     shop TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, doc TEXT NOT NULL, owner TEXT, alt TEXT,
     sort BIGINT NOT NULL, since BIGINT NOT NULL, version BIGINT NOT NULL, PRIMARY KEY (shop, kind, id)
 );
-CREATE INDEX entities_owned ON entities (shop, kind, owner, sort) WHERE owner IS NOT NULL;
-CREATE INDEX entities_alt ON entities (shop, kind, alt) WHERE alt IS NOT NULL;
+CREATE INDEX entities_owned ON entities (owner, shop, kind, sort) WHERE owner IS NOT NULL;
+CREATE INDEX entities_alt ON entities (alt, shop, kind) WHERE alt IS NOT NULL;
 -- What documents were before: valid from `since` until `till`. For "as of". `n` rises with every row.
 CREATE TABLE entities_past (
     n INTEGER PRIMARY KEY, shop TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, version BIGINT NOT NULL, since BIGINT NOT NULL,
     till BIGINT NOT NULL, owner TEXT, doc TEXT NOT NULL
 );
-CREATE INDEX entities_past_of ON entities_past (shop, kind, id, since);
+CREATE INDEX entities_past_of ON entities_past (id, shop, kind, since);
 -- Which product a variant is of.
 CREATE TABLE variants (shop TEXT NOT NULL, variant TEXT NOT NULL, product TEXT NOT NULL, PRIMARY KEY (shop, variant)) WITHOUT ROWID;
-CREATE INDEX variants_of ON variants (shop, product);
+CREATE INDEX variants_of ON variants (product, shop);
 -- Units per order and variant, for velocity; kept in step with the orders.
 CREATE TABLE sales (
     shop TEXT NOT NULL, variant TEXT NOT NULL, at BIGINT NOT NULL, order_id TEXT NOT NULL, units BIGINT NOT NULL,
     PRIMARY KEY (shop, variant, at, order_id)
 ) WITHOUT ROWID;
-CREATE INDEX sales_of_order ON sales (shop, order_id);
+CREATE INDEX sales_of_order ON sales (order_id, shop);
 CREATE TABLE price_changes (
     id INTEGER PRIMARY KEY, shop TEXT NOT NULL, variant TEXT NOT NULL, at BIGINT NOT NULL, before_amount BIGINT NOT NULL,
     after_amount BIGINT NOT NULL, currency TEXT NOT NULL, reason TEXT NOT NULL, by_whom TEXT NOT NULL
@@ -82,7 +84,7 @@ CREATE TABLE runs (
 CREATE INDEX runs_of_shop ON runs (shop, id);
 CREATE INDEX runs_due ON runs (due_at) WHERE state = 'waiting' AND due_at IS NOT NULL;
 CREATE INDEX runs_active ON runs (node, shop, installation, id) WHERE state = 'active';
-CREATE INDEX runs_of_key ON runs (shop, installation, workflow, key) WHERE key IS NOT NULL AND state IN ('active', 'blocked', 'waiting');
+CREATE INDEX runs_of_key ON runs (key, shop, installation, workflow) WHERE key IS NOT NULL AND state IN ('active', 'blocked', 'waiting');
 CREATE INDEX runs_ended ON runs (ended_at) WHERE ended_at IS NOT NULL AND kept = 1;
 CREATE TABLE waits (
     shop TEXT NOT NULL, entity TEXT NOT NULL, kind TEXT NOT NULL, run BIGINT NOT NULL, PRIMARY KEY (shop, entity, kind, run)
@@ -102,8 +104,8 @@ CREATE TABLE effects (
     answer TEXT, attempts BIGINT NOT NULL, next_at BIGINT, error TEXT, tag TEXT NOT NULL,
     created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (run, position)
 );
-CREATE INDEX effects_counted ON effects (shop, subject, created_at);
-CREATE INDEX effects_of_action ON effects (shop, action, created_at);
+CREATE INDEX effects_counted ON effects (subject, shop, created_at);
+CREATE INDEX effects_of_action ON effects (action, shop, created_at);
 CREATE INDEX effects_pending ON effects (next_at) WHERE state IN ('intended', 'sent');
 CREATE TABLE messages (
     id TEXT NOT NULL, shop TEXT NOT NULL, channel TEXT NOT NULL, recipient TEXT NOT NULL, customer TEXT, subject TEXT NOT NULL,

@@ -13,7 +13,7 @@ use super::{Arg, Backend, Rows, Statement, Texts, Ty, most_rows, padded};
 use crate::error::{Result, StoreError};
 
 /// How long a caller waits for a connection before it is told that there is none.
-const ACQUIRE: Duration = Duration::from_secs(30);
+const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// A pool of connections.
 #[derive(Debug, Clone)]
@@ -102,6 +102,15 @@ pub(crate) fn sqlite_options(url: &str, writer: bool) -> Result<SqliteConnectOpt
 pub(crate) fn postgres_options(url: &str) -> Result<PgConnectOptions> {
     Ok(PgConnectOptions::from_str(url)?
         .application_name("shopwright")
+        // Every query of ours looks a few keys up in indexes, however large the tables are. Left to its
+        // statistics (none, at first) the planner scans and hashes whole tables for sets of keys.
+        .options([
+            ("enable_seqscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("plan_cache_mode", "force_generic_plan"),
+            ("jit", "off"),
+        ])
         .statement_cache_capacity(512)
         .disable_statement_logging())
 }

@@ -59,7 +59,8 @@ fn act(ctx: &Ctx, step: &Step) -> Option<Result<(), ActionError>> {
     let because = "the script says so";
     let result = match step {
         Step::Email { customer, marketing, note } => {
-            let email = if *marketing { Email::marketing(customer, "note") } else { Email::transactional(customer, "note") };
+            let email =
+                if *marketing { Email::marketing(customer, "note") } else { Email::transactional(customer, "note") };
             match email.because(because).with(&json!({ "note": note })) {
                 Ok(email) => ctx.messages().send_email(&email).map(drop),
                 Err(error) => Err(ActionError::Invalid(error.message().to_owned())),

@@ -3,11 +3,7 @@
 use std::hint::black_box;
 
 use shopwright_sdk::{
-    Event,
-    bindings::shopwright::plugin::workflow,
-    event::EventFilter,
-    serde::Deserialize,
-    serde_json::Value,
+    Event, bindings::shopwright::plugin::workflow, event::EventFilter, serde::Deserialize, serde_json::Value,
 };
 
 /// One step.
@@ -15,13 +11,21 @@ use shopwright_sdk::{
 #[serde(crate = "shopwright_sdk::serde", tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Step {
     /// Says the customer's name.
-    Customer { id: String },
+    Customer {
+        id: String,
+    },
     /// Says the cart's total.
-    Cart { id: String },
+    Cart {
+        id: String,
+    },
     /// Says the order's number.
-    Order { id: String },
+    Order {
+        id: String,
+    },
     /// Says the variant's price.
-    Variant { id: String },
+    Variant {
+        id: String,
+    },
     /// Says how long ago `since` is by the run's clock.
     Now {
         #[serde(default)]
@@ -31,8 +35,12 @@ pub(crate) enum Step {
     Random {},
     /// Says which try it is.
     Attempt {},
-    Sleep { ms: u64 },
-    SleepUntil { at: u64 },
+    Sleep {
+        ms: u64,
+    },
+    SleepUntil {
+        at: u64,
+    },
     /// Says the event's id.
     Wait {
         kinds: Vec<String>,
@@ -63,10 +71,20 @@ pub(crate) enum Step {
         #[serde(default)]
         escalate: Option<String>,
     },
-    Get { key: String },
-    Set { key: String, value: Value },
-    Remove { key: String },
-    Add { key: String, by: i64 },
+    Get {
+        key: String,
+    },
+    Set {
+        key: String,
+        value: Value,
+    },
+    Remove {
+        key: String,
+    },
+    Add {
+        key: String,
+        by: i64,
+    },
     Cas {
         key: String,
         #[serde(default)]
@@ -86,24 +104,57 @@ pub(crate) enum Step {
         marketing: bool,
         text: String,
     },
-    Staff { channel: String, text: String },
-    Price { variant: String, amount: i64 },
-    Discount { customer: String, percent: f64, days: u64 },
-    Priority { ticket: String, high: bool },
-    Reply { ticket: String, text: String },
-    Log { message: String },
-    Print { text: String },
+    Staff {
+        channel: String,
+        text: String,
+    },
+    Price {
+        variant: String,
+        amount: i64,
+    },
+    Discount {
+        customer: String,
+        percent: f64,
+        days: u64,
+    },
+    Priority {
+        ticket: String,
+        high: bool,
+    },
+    Reply {
+        ticket: String,
+        text: String,
+    },
+    Log {
+        message: String,
+    },
+    Print {
+        text: String,
+    },
     /// Asks for another try of the run until it is this one.
-    RetryBelow { attempt: u32 },
-    Fatal { message: String },
+    RetryBelow {
+        attempt: u32,
+    },
+    Fatal {
+        message: String,
+    },
     Trap {},
     Loop {},
     Recurse {},
-    Bomb { megabytes: usize },
+    Bomb {
+        megabytes: usize,
+    },
     WasiSleep {},
-    Output { bytes: usize },
-    Continue { state: Value },
-    Repeat { times: u32, steps: Vec<Step> },
+    Output {
+        bytes: usize,
+    },
+    Continue {
+        state: Value,
+    },
+    Repeat {
+        times: u32,
+        steps: Vec<Step>,
+    },
     /// What no plugin may do: something else at another try.
     OnAttempt {
         attempt: u32,
@@ -134,11 +185,8 @@ pub(crate) struct Part {
 
 /// Waits for events of kinds that only the script knows.
 pub(crate) fn wait(kinds: &[String], entity: Option<&str>, when: Option<&str>, ms: u64) -> Option<Event> {
-    let filter = EventFilter {
-        kinds: kinds.to_vec(),
-        entity: entity.map(str::to_owned),
-        condition: when.map(str::to_owned),
-    };
+    let filter =
+        EventFilter { kinds: kinds.to_vec(), entity: entity.map(str::to_owned), condition: when.map(str::to_owned) };
     workflow::wait_for(&filter, ms)
 }
 
