@@ -115,3 +115,35 @@ async fn a_file_has_one_process_and_remembers() {
         assert!(!error.to_string().is_empty());
     }
 }
+
+/// A file that may not grow: what does not fit is refused as unavailable, and work goes on when there is
+/// room again.
+#[tokio::test]
+async fn a_full_disk_refuses_and_recovers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = format!("sqlite://{}", folder.path().join("store.db").display());
+    for url in [&*file, "sqlite::memory:"] {
+        let store = Store::open(url, options()).await.expect("opens");
+        testing::execute(&store, "PRAGMA max_page_count = 1").await.expect("no smaller than it is");
+        let large = |n: usize| {
+            let mut large = event(&n.to_string(), "a.b", &["x:1"]);
+            large.data = format!("\"{}\"", "x".repeat(20_000));
+            large
+        };
+        let mut accepted = 0;
+        let error = loop {
+            match store.accept(vec![large(accepted)]).await {
+                Ok(_) => accepted += 1,
+                Err(error) => break error,
+            }
+            assert!(accepted < 100, "it has to be full");
+        };
+        assert!(error.is_unavailable() && error.to_string().contains("full"), "{error}");
+        assert!(!store.healthy());
+        assert!(store.accept(vec![large(accepted)]).await.is_err(), "still full");
+        assert_eq!(store.latest_seq().await.expect("reads go on"), i64::try_from(accepted).expect("small"));
+        testing::execute(&store, "PRAGMA max_page_count = 1000000").await.expect("room again");
+        assert_eq!(accept(&store, large(accepted)).await.seq, i64::try_from(accepted).expect("small") + 1);
+        assert!(store.healthy());
+    }
+}
