@@ -371,6 +371,8 @@ async fn settings_are_those_of_the_runs_beginning() {
         .change(SHOP, "probe", Change { settings: Some(steps(10)), ..Change::default() })
         .await
         .expect("changed");
+    // A minute later, so that the two do not wake in the same moment.
+    world.pass(HOUR / 60).await;
     world.event("probe.go", "2", json!({})).await;
     world.pass(HOUR).await;
     assert_eq!(world.said(run).await, json!([1]));
