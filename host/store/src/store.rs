@@ -141,7 +141,8 @@ impl Store {
             Arc::clone(&cache),
             Arc::clone(&trouble),
         );
-        let reader = read::Reader::new(Arc::clone(&database), Arc::clone(&faults), Arc::clone(&cache));
+        let reader =
+            read::Reader::new(Arc::clone(&database), Arc::clone(&faults), Arc::clone(&cache), Arc::clone(&stats));
         let loaders = read::Loaders::start(&reader);
         let inner = Arc::new(Inner {
             database,

@@ -21,6 +21,7 @@ use crate::{
     error::Result,
     faults::Faults,
     sql::{Pool, Row, Statement},
+    stats::Stats,
     store::Database,
 };
 
@@ -30,15 +31,22 @@ pub(crate) struct Reader {
     pub(crate) database: Arc<Database>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) cache: Arc<Cache>,
+    pub(crate) stats: Arc<Stats>,
 }
 
 impl Reader {
-    pub(crate) const fn new(database: Arc<Database>, faults: Arc<Faults>, cache: Arc<Cache>) -> Self {
-        Self { database, faults, cache }
+    pub(crate) const fn new(
+        database: Arc<Database>,
+        faults: Arc<Faults>,
+        cache: Arc<Cache>,
+        stats: Arc<Stats>,
+    ) -> Self {
+        Self { database, faults, cache, stats }
     }
 
     pub(crate) async fn fetch(&self, statement: &Statement<'_>) -> Result<Vec<Row>> {
         self.faults.check()?;
+        Stats::add(&self.stats.read_queries, 1);
         fetch(&self.database.read, statement).await
     }
 }

@@ -110,6 +110,8 @@ pub(crate) fn postgres_options(url: &str) -> Result<PgConnectOptions> {
             ("enable_mergejoin", "off"),
             ("plan_cache_mode", "force_generic_plan"),
             ("jit", "off"),
+            // What is answered is durable, whatever the server's default.
+            ("synchronous_commit", "on"),
         ])
         .statement_cache_capacity(512)
         .disable_statement_logging())

@@ -30,7 +30,7 @@ impl World<'_> {
         let mut events = Rows::new(&[I, T, T, T, T, I, I, T, T, I, I, I]);
         let mut about = Rows::new(&[T, T, T, I]);
         for Event { event, seq, root } in &self.events {
-            let list: Vec<&str> = concerns(event).collect();
+            let list = concerns(event);
             let text = serde_json::to_string(&list).map_err(|error| StoreError::invalid(error.to_string()))?;
             events.push([
                 (*seq).into(),

@@ -1,5 +1,7 @@
 //! Accepting events.
 
+use std::collections::HashSet;
+
 use super::world::{Event, World};
 use crate::ops::{Accepted, NewEvent, RunState};
 
@@ -22,7 +24,7 @@ impl<'a> World<'a> {
         }
         let now = now.unwrap_or(event.received_at);
         let mut woken = Vec::new();
-        for entity in concerns(event).chain(["*"]) {
+        for entity in concerns(event).into_iter().chain(["*"]) {
             let pair = (&*event.shop, entity, &*event.kind);
             self.latest.insert(pair, seq);
             for run in self.waits.get(&pair).cloned().unwrap_or_default() {
@@ -50,11 +52,8 @@ impl<'a> World<'a> {
     }
 }
 
-/// What an event concerns, each once.
-pub(super) fn concerns(event: &NewEvent) -> impl Iterator<Item = &str> {
-    let all = &event.concerns;
-    all.iter()
-        .enumerate()
-        .filter(|(n, entity)| *entity != "*" && !all[..*n].contains(entity))
-        .map(|(_, entity)| &**entity)
+/// What an event concerns, each once, in order.
+pub(super) fn concerns(event: &NewEvent) -> Vec<&str> {
+    let mut seen = HashSet::with_capacity(event.concerns.len());
+    event.concerns.iter().map(|entity| &**entity).filter(|entity| *entity != "*" && seen.insert(*entity)).collect()
 }
