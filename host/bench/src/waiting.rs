@@ -26,7 +26,7 @@ pub async fn measure(bench: &Bench<'_>, place: &Place) -> Result<Made, BenchErro
 
     let host = Host::start(bench, place).await?;
     let ready_before = host.ready_in;
-    let resident_at_start = settled(&host).await;
+    let resident_at_start = settled(&host).await?;
     let numbers = Numbers::default();
     let load = |count| Load {
         template: Rc::new(Template::wait()),
@@ -39,18 +39,18 @@ pub async fn measure(bench: &Bench<'_>, place: &Place) -> Result<Made, BenchErro
     let first = bench.sizes.waiting / 10;
     send(&host, &numbers, &load(first)).await?;
     host.idle(PATIENCE).await?;
-    let resident_before = settled(&host).await;
+    let resident_before = settled(&host).await?;
     let count = bench.sizes.waiting - first;
     let sent = send(&host, &numbers, &load(count)).await?;
     host.idle(PATIENCE).await?;
-    let resident_after = settled(&host).await;
+    let resident_after = settled(&host).await?;
     let waiting = host.ask("GET", "/api/v1/run-counts", "", &[]).await?["waiting"].as_u64().unwrap_or_default();
     host.stop().await?;
     let disk_after = place.size().await?;
 
     let host = Host::start(bench, place).await?;
     let ready_after = host.ready_in;
-    let resident_at_restart = settled(&host).await;
+    let resident_at_restart = settled(&host).await?;
     host.stop().await?;
 
     let mut made = Made::default();
@@ -84,16 +84,16 @@ pub async fn measure(bench: &Bench<'_>, place: &Place) -> Result<Made, BenchErro
     Ok(made)
 }
 
-/// Memory once nothing happens any more.
-async fn settled(host: &Host) -> u64 {
-    let mut last = u64::MAX;
-    for _ in 0..10 {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let now = host.usage().resident;
-        if now == last {
-            break;
+/// Memory once nothing happens any more: the least of some readings. The allocator gives freed pages back only
+/// while it is asked for others, so the host is asked for something meanwhile.
+async fn settled(host: &Host) -> Result<u64, BenchError> {
+    let mut least = u64::MAX;
+    for _ in 0..20 {
+        for _ in 0..20 {
+            host.ask("GET", "/api/v1/run-counts", "", &[]).await?;
         }
-        last = now;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        least = least.min(host.usage().resident);
     }
-    last
+    Ok(least)
 }

@@ -39,7 +39,8 @@ pub struct Senders {
 /// Limits of the engine. A workflow's own limits (manifest) apply where they are lower.
 #[derive(Debug, Clone)]
 pub struct EngineLimits {
-    /// Runs that execute at once. More than there are cores, since most wait for the store.
+    /// Runs that execute at once. Far more than there are cores, since most wait for a commit: fewer than what
+    /// arrives within two commits, and the processors idle.
     pub executing: usize,
     /// Runs of one installation that execute at once.
     pub executing_per_installation: usize,
@@ -66,8 +67,8 @@ pub struct EngineLimits {
 impl Default for EngineLimits {
     fn default() -> Self {
         Self {
-            executing: 256,
-            executing_per_installation: 192,
+            executing: 1_024,
+            executing_per_installation: 768,
             queued: 50_000,
             guest: GuestLimits::default(),
             journal_entries: 10_000,
