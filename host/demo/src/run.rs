@@ -418,7 +418,7 @@ async fn play(
                 }
             }
             () = clock.until(next) => {
-                let Some(happening) = traffic.next() else { return Ok(()) };
+                let Some(happening) = traffic.advance() else { return Ok(()) };
                 printer.show(&ShowEvent { at: happening.at, what: What::Story(happening.story) })?;
                 for post in &happening.posts {
                     sender.deliver(post).await?;

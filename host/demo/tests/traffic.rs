@@ -22,7 +22,7 @@ fn traffic(seed: u64) -> Traffic {
 fn until(traffic: &mut Traffic, end: Millis) -> Vec<Happening> {
     let mut all = Vec::new();
     while traffic.peek().is_some_and(|at| at < end) {
-        all.extend(traffic.next());
+        all.extend(traffic.advance());
     }
     all
 }
@@ -164,7 +164,7 @@ fn recovered(text: &str, offer: Option<Worth>) -> (usize, usize, i64) {
     let mut carts: BTreeMap<String, String> = BTreeMap::new();
     let mut due: Vec<(Millis, String)> = Vec::new();
     let (mut left, mut back, mut off) = (0, 0, 0);
-    while let Some(happening) = traffic.next() {
+    while let Some(happening) = traffic.advance() {
         if happening.at > START + 5 * DAY {
             break;
         }
@@ -217,7 +217,7 @@ fn an_answered_ticket_is_settled_sooner() {
         let mut traffic = traffic(4);
         let mut opened = BTreeSet::new();
         let mut times = Vec::new();
-        while let Some(happening) = traffic.next() {
+        while let Some(happening) = traffic.advance() {
             if happening.at > START + 6 * DAY {
                 break;
             }

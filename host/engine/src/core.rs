@@ -21,6 +21,9 @@ use crate::{
     queue::Queue, shop::ShopState,
 };
 
+/// A component's digest and the hash of what it is granted.
+type LinkedAs = (String, u64);
+
 pub(crate) struct Core {
     pub store: Store,
     pub sandbox: Sandbox,
@@ -35,7 +38,7 @@ pub(crate) struct Core {
     /// By digest: what a component's manifest says, compiled.
     pub programs: RwLock<HashMap<String, Arc<Program>>>,
     /// By digest and grants: components linked with what they may do.
-    pub prepared: RwLock<HashMap<(String, u64), Arc<Prepared<RunCx>>>>,
+    pub prepared: RwLock<HashMap<LinkedAs, Arc<Prepared<RunCx>>>>,
     /// Held while a version is loaded, an installation changed or a shop created: rare, and never two at once.
     pub changing: tokio::sync::Mutex<()>,
     pub queue: Queue,

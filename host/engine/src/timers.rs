@@ -46,10 +46,9 @@ pub(crate) async fn run(core: Arc<Core>) {
 /// When something is due next.
 pub(crate) async fn next_wake(core: &Core) -> Result<Option<Millis>, StoreError> {
     core.reset_due();
-    for at in [core.store.next_due().await?, core.store.next_schedule().await?, core.store.next_approval().await?] {
-        if let Some(at) = at {
-            core.due_by(at);
-        }
+    let all = [core.store.next_due().await?, core.store.next_schedule().await?, core.store.next_approval().await?];
+    for at in all.into_iter().flatten() {
+        core.due_by(at);
     }
     if core.senders.callback.is_some()
         && let Some(at) = core.store.next_effect().await?

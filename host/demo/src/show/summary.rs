@@ -146,11 +146,9 @@ impl Summary {
         match &action.deed {
             Deed::Message { channel, .. } => self.messages[usize::from(*channel == Channel::Sms)] += 1,
             Deed::Offer { .. } => self.discounts.count += 1,
-            Deed::Price { before, after, units_per_day, .. } => {
-                if let Some(before) = before {
-                    self.prices[usize::from(after < before)] += 1;
-                    self.margin_a_month += ((after - before) as f64 * NET * units_per_day * MONTH).round() as i64;
-                }
+            Deed::Price { before: Some(before), after, units_per_day, .. } => {
+                self.prices[usize::from(after < before)] += 1;
+                self.margin_a_month += ((after - before) as f64 * NET * units_per_day * MONTH).round() as i64;
             }
             Deed::Assigned { ticket, .. } => {
                 self.routed_tickets.insert(ticket.clone());
@@ -257,13 +255,13 @@ impl Summary {
                 format!(
                     "  {} of them as high or urgent; first answer or assignment after {} (median)",
                     self.escalated,
-                    self.first_action.map_or_else(|| "-".into(), |time| span(time))
+                    self.first_action.map_or_else(|| "-".into(), span)
                 ),
             ),
             row(
                 "Tickets settled",
                 self.settled.len().to_string(),
-                format!("  after {} (median)", self.settled_after.map_or_else(|| "-".into(), |time| span(time))),
+                format!("  after {} (median)", self.settled_after.map_or_else(|| "-".into(), span)),
             ),
             row(
                 "Prices changed",

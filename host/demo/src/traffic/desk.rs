@@ -5,9 +5,9 @@ use shopwright_model::{Millis, support};
 
 use super::{LiveTicket, Plan, Post, Story, TicketChange, Traffic};
 use crate::{
-    calendar::{self, HOUR, MINUTE},
+    calendar::{HOUR, MINUTE},
     shop::{
-        TICKET_IDS, ZONE,
+        TICKET_IDS,
         letters::Topic,
         tickets::{self, Occasion},
     },

@@ -288,7 +288,7 @@ impl Traffic {
     }
 
     /// The next happening; there is always one.
-    pub fn next(&mut self) -> Option<Happening> {
+    pub fn advance(&mut self) -> Option<Happening> {
         loop {
             let Reverse((at, _, plan)) = self.queue.pop()?;
             self.now = at;

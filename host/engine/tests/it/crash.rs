@@ -219,7 +219,7 @@ impl Teller {
             runs: sorted(runs),
             mail: sorted(mail),
             prices: prices.iter().map(|change| (change.before, change.after)).collect(),
-            memory: memory.into_iter().map(|(key, value)| (key, value)).collect(),
+            memory: memory.into_iter().collect(),
             ledger: sorted(ledger),
             events: sorted(events.into_iter().map(|mut event| {
                 // A discount's code is made from the run's id.

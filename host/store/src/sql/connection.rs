@@ -210,8 +210,8 @@ impl Connection {
     /// Several statements in one round trip, PostgreSQL's simple protocol.
     pub(crate) async fn script(&mut self, sql: &'static str) -> Result<()> {
         match self {
-            Self::Sqlite(connection, _) => drop(sqlx::raw_sql(sql).execute(&mut **connection).await?),
-            Self::Postgres(connection, _) => drop(sqlx::raw_sql(sql).execute(&mut **connection).await?),
+            Self::Sqlite(connection, _) => sqlx::raw_sql(sql).execute(&mut **connection).await.map(|_| ())?,
+            Self::Postgres(connection, _) => sqlx::raw_sql(sql).execute(&mut **connection).await.map(|_| ())?,
         }
         Ok(())
     }
@@ -231,8 +231,8 @@ impl Connection {
     /// A statement without arguments, in this database's own words.
     pub(crate) async fn raw(&mut self, sql: &'static str) -> Result<()> {
         match self {
-            Self::Sqlite(connection, _) => drop(sqlx::query(sql).execute(&mut **connection).await?),
-            Self::Postgres(connection, _) => drop(sqlx::query(sql).execute(&mut **connection).await?),
+            Self::Sqlite(connection, _) => sqlx::query(sql).execute(&mut **connection).await.map(|_| ())?,
+            Self::Postgres(connection, _) => sqlx::query(sql).execute(&mut **connection).await.map(|_| ())?,
         }
         Ok(())
     }

@@ -240,6 +240,8 @@ pub(crate) fn render(backend: Backend, template: &str, types: &[Ty], rows: usize
 pub(crate) struct Texts(Mutex<HashMap<(usize, usize, usize), Arc<str>>>);
 
 impl Texts {
+    // The variant matters: a constant's address is its identity.
+    #[allow(clippy::ptr_arg)]
     pub(crate) fn of(&self, backend: Backend, template: &Cow<'static, str>, types: &[Ty], rows: usize) -> sqlx::SqlStr {
         match template {
             Cow::Borrowed(text) => {

@@ -105,10 +105,10 @@ impl<'a> Run<'a> {
 impl<'a> World<'a> {
     /// Starts a run under its rule. `event`: number and root of the event it comes with.
     pub(super) fn start(&mut self, run: &'a NewRun, event: Option<(i64, i64)>) -> Started {
-        if let Some(name) = &run.once {
-            if let Some(before) = self.once.get(&(&*run.shop, &**name)) {
-                return Started::Before(RunId(*before));
-            }
+        if let Some(name) = &run.once
+            && let Some(before) = self.once.get(&(&*run.shop, &**name))
+        {
+            return Started::Before(RunId(*before));
         }
         if self.runs.get(&run.id.0).is_some_and(|known| known.fresh.is_some()) {
             // Ids are given once; the same one again in this batch is the same start again.

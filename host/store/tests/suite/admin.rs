@@ -95,13 +95,13 @@ async fn a_component_stays_while_something_needs_it() {
             removed_at: None,
         };
         store.installation_put(installation.clone()).await.expect("put");
-        assert_eq!(store.installations_list("s").await.expect("read"), [installation.clone()]);
+        assert_eq!(store.installations_list("s").await.expect("read"), std::slice::from_ref(&installation));
         assert!(!store.component_delete("sha256:0").await.expect("answered"));
         testing::execute(&store, "DELETE FROM versions").await.expect("deleted");
         let removed = InstallationRow { removed_at: Some(2), ..installation };
         store.installation_put(removed.clone()).await.expect("put");
         assert!(store.installations_list("s").await.expect("read").is_empty());
-        assert_eq!(store.installations_all().await.expect("read"), [removed.clone()]);
+        assert_eq!(store.installations_all().await.expect("read"), std::slice::from_ref(&removed));
         assert_eq!(store.installation("s", "i").await.expect("read"), Some(removed));
         start(&store, run(1)).await;
         assert_eq!(store.live_runs_of_digest("sha256:0").await.expect("read"), 1);

@@ -203,7 +203,7 @@ async fn effects_move_on_and_are_counted_once() {
         let intended = shopwright_store::EffectRow { next_at: Some(NOW), ..effect(1, 1, EffectState::Intended) };
         let stay = Flush { effects: vec![intended.clone()], ..flush(1, Next::Stay) };
         store.flush(stay).await.expect("flushed");
-        assert_eq!(store.effects_pending(NOW, 10).await.expect("read"), [intended.clone()]);
+        assert_eq!(store.effects_pending(NOW, 10).await.expect("read"), std::slice::from_ref(&intended));
         assert_eq!(store.next_effect().await.expect("read"), Some(NOW));
         let sent =
             shopwright_store::EffectRow { state: EffectState::Sent, attempts: 1, next_at: None, ..intended.clone() };
