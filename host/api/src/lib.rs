@@ -34,7 +34,7 @@ use routes::openapi::Document;
 fn described() -> OpenApiRouter<ApiState> {
     use routes::{
         approvals, audit, events, feed, guardrails, health, installations, mailbox, model, plugins, runs, schedules,
-        shops, tokens, webhooks,
+        shops, tokens, trials, webhooks,
     };
     OpenApiRouter::with_openapi(openapi::Api::openapi())
         .routes(routes!(events::send, events::list))
@@ -58,6 +58,13 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(runs::show))
         .routes(routes!(runs::cancel))
         .routes(routes!(runs::effects))
+        .routes(routes!(trials::shadow_report))
+        .routes(routes!(trials::start, trials::list))
+        .routes(routes!(trials::start_for))
+        .routes(routes!(trials::show))
+        .routes(routes!(trials::differences))
+        .routes(routes!(trials::cancel))
+        .routes(routes!(trials::export))
         .routes(routes!(schedules::list))
         .routes(routes!(guardrails::list))
         .routes(routes!(guardrails::put, guardrails::remove))

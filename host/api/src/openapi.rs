@@ -29,6 +29,7 @@ use crate::problem::ProblemBody;
         (name = "plugins", description = "Versions of plugins, and what they may do"),
         (name = "installations", description = "Plugins enabled in the shop"),
         (name = "runs", description = "Executions of workflows, and their effects"),
+        (name = "trials", description = "Shadow reports, backtests, runs as files"),
         (name = "schedules", description = "When workflows run next"),
         (name = "guardrails", description = "The shop's rules on actions"),
         (name = "mailbox", description = "Messages"),

@@ -10,6 +10,7 @@ use serde::Serialize;
 use shopwright_engine::Engine;
 use shopwright_model::Millis;
 use shopwright_store::{AuditEntry, Store};
+use shopwright_trial::jobs::Backtests;
 use tokio::sync::watch;
 
 use crate::{
@@ -58,6 +59,7 @@ struct Shared {
     default_shop: Option<Arc<str>>,
     around: Surroundings,
     webhooks: Webhooks,
+    backtests: Backtests,
     ending: watch::Sender<bool>,
 }
 
@@ -68,6 +70,7 @@ impl ApiState {
         let around = Surroundings { ids: Arc::new(RequestIds::new()), figures: Arc::new(HttpFigures::default()) };
         let default_shop = options.default_shop.as_deref().map(Arc::from);
         Self(Arc::new(Shared {
+            backtests: Backtests::new(engine.clone()),
             engine,
             options,
             tokens: TokenCache::default(),
@@ -128,6 +131,10 @@ impl ApiState {
 
     pub(crate) fn webhooks(&self) -> &Webhooks {
         &self.0.webhooks
+    }
+
+    pub(crate) fn backtests(&self) -> &Backtests {
+        &self.0.backtests
     }
 
     pub(crate) fn figures(&self) -> &HttpFigures {

@@ -332,6 +332,7 @@ async fn install(host: &Host, options: &DemoOptions, printer: &mut Printer) -> R
                 settings: serde_json::json!({}),
                 grants: None,
                 mode: None,
+                beside: None,
             };
             host.engine
                 .install(SHOP, request)

@@ -21,7 +21,10 @@ use shopwright_policy::{
     Action, ActionKind, CustomerFacts, Facts, Grant, Need, PriceChangeFact, Scope, VariantFacts, Verdict,
     counted_facts, judge, needs,
 };
-use shopwright_store::ops::{EffectRow, EffectState, MessageRow, Own, PriceChangeRow, Put};
+use shopwright_store::{
+    Beside,
+    ops::{EffectRow, EffectState, MessageRow, Own, PriceChangeRow, Put},
+};
 
 use crate::{
     calls::workflow::{Question, decide_as, plan_own},
@@ -86,11 +89,15 @@ pub(crate) async fn act(cx: &mut RunCx, kind: ActionKind) -> Answer {
     let done = Performed { effect: id.clone(), reference: None, code: writes.code.clone() };
     if !cx.is_live() {
         let mut row = new_row(cx, &action, EffectState::Recorded, "trial");
-        row.error = note;
-        row.answer = Some(json!({"code": writes.code}).to_string());
-        for entity in writes.entities {
-            cx.overlay.documents.insert((entity.kind, entity.id.clone()), entity.doc.into());
+        if let Some(Note { rule, said, words }) = &note {
+            row.error = Some(words.clone());
+            row.answer = Some(
+                json!({"code": writes.code, "rule": rule, "said": said, "before": before_of(&writes)}).to_string(),
+            );
+        } else {
+            row.answer = Some(json!({"code": writes.code, "before": before_of(&writes)}).to_string());
         }
+        record(cx, writes, now);
         keep(cx, &action, row);
         return Ok(Ok(done));
     }
@@ -111,7 +118,10 @@ pub(crate) async fn act(cx: &mut RunCx, kind: ActionKind) -> Answer {
         }
         (connector, message) => {
             let mut row = new_row(cx, &action, EffectState::Done, connector.name());
-            row.answer = Some(json!({"code": writes.code}).to_string());
+            row.answer = Some(match before_of(&writes) {
+                Some(before) => json!({"code": writes.code, "before": before}).to_string(),
+                None => json!({"code": writes.code}).to_string(),
+            });
             if let Some(message) = message {
                 cx.pending.own.push(Own::Message(message));
             }
@@ -162,9 +172,47 @@ fn connector(cx: &RunCx, outgoing: Option<&Outgoing>) -> Connector {
     }
 }
 
+/// What a guardrail would have said, in a trial, beyond yes and no.
+struct Note {
+    rule: String,
+    /// `ask`, `later`.
+    said: &'static str,
+    words: String,
+}
+
+/// The price before a change of it: with it, reports tell how much was changed.
+fn before_of(writes: &OwnWrites) -> Option<i64> {
+    writes.price_change.as_ref().map(|change| change.before.amount)
+}
+
+/// What a trial's action would have written: the run reads it, nobody else does.
+fn record(cx: &mut RunCx, writes: OwnWrites, now: Millis) {
+    let in_world = cx.core.store.world().is_some();
+    if let Some(change) = writes.price_change.filter(|_| in_world) {
+        cx.pending.own.push(Own::PriceChange(PriceChangeRow {
+            id: cx.core.ids.next(),
+            shop: cx.run.shop.clone(),
+            variant: change.variant_id,
+            at: now,
+            before: change.before.amount,
+            after: change.after.amount,
+            currency: change.after.currency,
+            reason: change.reason,
+            by: change.by,
+        }));
+    }
+    for entity in writes.entities {
+        cx.overlay.documents.insert((entity.kind, entity.id.clone()), entity.doc.as_str().into());
+        if in_world {
+            // Its own store: there the run finds it again when it has waited.
+            cx.pending.own.push(Own::Put(Put { entity, expect: None, since: now, newer_only: false }));
+        }
+    }
+}
+
 /// Whether the shop's guardrails allow it now. In a trial what they would have said beyond yes and no
 /// is given as a note.
-async fn allowed(cx: &mut RunCx, action: &Action) -> wasmtime::Result<Result<Option<String>, ActionError>> {
+async fn allowed(cx: &mut RunCx, action: &Action) -> wasmtime::Result<Result<Option<Note>, ActionError>> {
     let mut rules = cx.shop.rules();
     let grant = cx
         .grants
@@ -177,6 +225,8 @@ async fn allowed(cx: &mut RunCx, action: &Action) -> wasmtime::Result<Result<Opt
         for key in counted_facts(action, &rules, &grant, &facts) {
             let key =
                 if key.starts_with("effects:installation:") { format!("{key}@{}", cx.run.installation) } else { key };
+            // A trial counts for itself: it must not have a live run decide anew.
+            let key = if cx.is_live() { key } else { format!("{key}#{}", cx.memory_space()) };
             cx.depend_on(&key).await?;
         }
         let wanted = needs(action, &rules, &grant, &facts);
@@ -185,17 +235,19 @@ async fn allowed(cx: &mut RunCx, action: &Action) -> wasmtime::Result<Result<Opt
         }
         match judge(action, &facts, &rules, &grant) {
             Verdict::Allow => return Ok(Ok(None)),
-            Verdict::Deny { words, .. } => {
+            Verdict::Deny { words, rule } => {
                 let mut row = new_row(cx, action, EffectState::Denied, "none");
                 row.error = Some(words.clone());
+                row.answer = Some(json!({"rule": rule, "said": "deny"}).to_string());
                 keep(cx, action, row);
                 return Ok(Err(ActionError::Denied(words)));
             }
-            Verdict::Ask { words, .. } if !cx.is_live() => {
-                return Ok(Ok(Some(format!("a person would be asked: {words}"))));
+            Verdict::Ask { words, rule } if !cx.is_live() => {
+                return Ok(Ok(Some(Note { rule, said: "ask", words: format!("a person would be asked: {words}") })));
             }
-            Verdict::NotYet { words, until, .. } if !cx.is_live() => {
-                return Ok(Ok(Some(format!("it would wait until {until}: {words}"))));
+            Verdict::NotYet { words, until, rule } if !cx.is_live() => {
+                let words = format!("it would wait until {until}: {words}");
+                return Ok(Ok(Some(Note { rule, said: "later", words })));
             }
             Verdict::NotYet { until, words, .. } => {
                 let description = WaitFor::Guardrail { words };
@@ -228,6 +280,10 @@ async fn gather(cx: &RunCx, wanted: &[Need], facts: &mut Facts) -> Result<(), St
     let store = &cx.core.store;
     let shop = &cx.run.shop;
     let down = |error: shopwright_store::StoreError| error.to_string();
+    // A shadow counts what it would have done itself, in the place of what the live one beside it does.
+    let in_shadow = !cx.is_live() && store.world().is_none();
+    let beside = in_shadow.then(|| cx.shop.beside(&cx.run.installation).map(|live| live.record.id.clone()));
+    let beside = beside.map(Option::unwrap_or_default);
     for need in wanted {
         match need {
             Need::Variant { variant } => {
@@ -286,7 +342,14 @@ async fn gather(cx: &RunCx, wanted: &[Need], facts: &mut Facts) -> Result<(), St
                     if channel.is_some_and(|only| only != over) {
                         continue;
                     }
-                    count += store.effects_counted(shop, &subject, Some(action), tag, after + 1).await.map_err(down)?;
+                    count += match &beside {
+                        None => store.effects_counted(shop, &subject, Some(action), tag, after + 1).await,
+                        Some(live) => {
+                            let beside = beside_of(cx, live, None);
+                            store.effects_counted_beside(shop, Some(&subject), action, tag, after + 1, beside).await
+                        }
+                    }
+                    .map_err(down)?;
                     count += pending(cx, |row| {
                         row.subject == subject && row.action == action && tag.is_none_or(|tag| row.tag == tag)
                     });
@@ -298,7 +361,14 @@ async fn gather(cx: &RunCx, wanted: &[Need], facts: &mut Facts) -> Result<(), St
                     Scope::Installation => Some(cx.run.installation.as_str()),
                     Scope::Shop => None,
                 };
-                let stored = store.effects_since(shop, installation, function, after + 1).await.map_err(down)?;
+                let stored = match &beside {
+                    None => store.effects_since(shop, installation, function, after + 1).await,
+                    Some(live) => {
+                        let beside = beside_of(cx, live, installation);
+                        store.effects_counted_beside(shop, None, function, None, after + 1, beside).await
+                    }
+                }
+                .map_err(down)?;
                 let own = pending(cx, |row| row.action == *function);
                 facts.counts.push((need.clone(), stored + own));
             }
@@ -307,11 +377,23 @@ async fn gather(cx: &RunCx, wanted: &[Need], facts: &mut Facts) -> Result<(), St
     Ok(())
 }
 
+/// Between whom a shadow counts, since it was enabled.
+fn beside_of<'a>(cx: &'a RunCx, live: &'a str, only: Option<&'a str>) -> Beside<'a> {
+    Beside { own: &cx.run.installation, live, from: cx.installed.record.created_at, only }
+}
+
 /// How many effects of this segment, not yet in the store, count.
 fn pending(cx: &RunCx, which: impl Fn(&EffectRow) -> bool) -> u64 {
     let counts = |row: &&EffectRow| {
-        matches!(row.state, EffectState::Intended | EffectState::Sent | EffectState::Done | EffectState::Unknown)
-            && which(row)
+        // A trial's are recorded only; among themselves they count.
+        matches!(
+            row.state,
+            EffectState::Intended
+                | EffectState::Sent
+                | EffectState::Done
+                | EffectState::Unknown
+                | EffectState::Recorded
+        ) && which(row)
     };
     cx.pending.effects.iter().filter(counts).count() as u64
 }

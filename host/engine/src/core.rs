@@ -13,19 +13,18 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use shopwright_model::{Clock, IdSource, Millis, RunId};
 use shopwright_sandbox::{HostFunctions, Prepared, Sandbox};
-use shopwright_store::Store;
 use tokio::sync::{Notify, broadcast};
 
 use crate::{
-    EngineError, EngineLimits, Retention, Senders, cx::RunCx, install::Program, metrics::Metrics, notice::Notice,
-    queue::Queue, shop::ShopState,
+    EngineError, EngineLimits, Retention, Senders, cx::RunCx, ground::Ground, install::Program, metrics::Metrics,
+    notice::Notice, queue::Queue, shop::ShopState, trial::World,
 };
 
 /// A component's digest and the hash of what it is granted.
 type LinkedAs = (String, u64);
 
 pub(crate) struct Core {
-    pub store: Store,
+    pub store: Ground,
     pub sandbox: Sandbox,
     pub clock: Arc<dyn Clock>,
     pub ids: IdSource,
@@ -33,7 +32,7 @@ pub(crate) struct Core {
     pub senders: Senders,
     pub limits: EngineLimits,
     pub retention: Retention,
-    pub functions: HostFunctions<RunCx>,
+    pub functions: Arc<HostFunctions<RunCx>>,
     pub shops: RwLock<HashMap<String, Arc<ShopState>>>,
     /// By digest: what a component's manifest says, compiled.
     pub programs: RwLock<HashMap<String, Arc<Program>>>,
@@ -57,12 +56,21 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub fn new(options: crate::EngineOptions, functions: HostFunctions<RunCx>) -> Self {
+    pub fn new(options: crate::EngineOptions, functions: Arc<HostFunctions<RunCx>>) -> Self {
+        Self::over(options, functions, None)
+    }
+
+    /// As [`Core::new`], with a world that stands before the store.
+    pub fn over(
+        options: crate::EngineOptions,
+        functions: Arc<HostFunctions<RunCx>>,
+        world: Option<Arc<dyn World>>,
+    ) -> Self {
         let crate::EngineOptions { store, sandbox, clock, seed, senders, limits, retention } = options;
         let node = u16::try_from(store.node() & 1023).unwrap_or_default();
         Self {
             ids: IdSource::new(clock.clone(), node),
-            store,
+            store: Ground::new(store, world),
             sandbox,
             clock,
             seed,

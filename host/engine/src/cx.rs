@@ -191,7 +191,8 @@ impl RunCx {
     pub fn take_flush(&mut self, next: Next) -> Flush {
         self.drain_guest_log();
         let pending = std::mem::take(&mut self.pending);
-        let goes_on = matches!(next, Next::Stay | Next::Wait { .. });
+        // Also of a run that ends without a call: a replay begins with its clock.
+        let goes_on = !matches!(next, Next::Retry { .. });
         let log = if self.log.is_empty() {
             Vec::new()
         } else {
@@ -303,6 +304,10 @@ impl RunCx {
         params: &P,
     ) -> wasmtime::Result<Replay<R>> {
         let args = self.core.metrics.journal_busy.time(|| journal::encode(params)).map_err(wasmtime::Error::new)?;
+        if self.core.store.world().is_some() {
+            // A replay of the whole run sorts what was printed between its calls, as the run did.
+            self.drain_guest_log();
+        }
         let Some(entry) = self.journal.next() else {
             // What the guest printed so far was printed live or before the replay's end: sort it now. What a
             // replay prints is dropped uncounted, but up to here every line is in the store.
@@ -315,13 +320,25 @@ impl RunCx {
                 return Err(self.stop(Stop::Fail { code: "too-many-calls", message }));
             }
             self.mark = 0;
+            if let Some(world) = self.core.store.world()
+                && !world.may_call(self.run.id, self.journal.position(), call, &args)
+            {
+                let message = format!("the journal ends before {}", show(call, &args));
+                return Err(self.stop(Stop::Fail { code: "journal-end", message }));
+            }
             return Ok(Replay::Live(args));
         };
         if entry.call != call || entry.args != args {
             let (recorded, asked) = (show(&entry.call, &entry.args), show(call, &args));
+            if let Some(world) = self.core.store.world() {
+                world.diverged(self.run.id, self.journal.position(), call, &args);
+            }
             return Err(self.stop(Stop::Nondeterminism { recorded, asked }));
         }
         let (at, mark) = (entry.at, entry.mark);
+        if let Some(world) = self.core.store.world() {
+            world.answered(self.run.id, self.journal.position());
+        }
         let answer = self.core.metrics.journal_busy.time(|| journal::decode(&entry.answer));
         self.journal.step();
         self.set_now(at);

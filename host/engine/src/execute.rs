@@ -60,7 +60,7 @@ enum After {
 }
 
 /// Executes a run until it waits or ends.
-async fn execute(core: &Arc<Core>, task: Task) {
+pub(crate) async fn execute(core: &Arc<Core>, task: Task) {
     let Task { mut run, mut event } = task;
     let mut conflicts = 0u32;
     let mut again = false;
@@ -523,7 +523,7 @@ impl RunCx {
     ) -> Self {
         let started = journal.started().unwrap_or_else(|| core.clock.now());
         journal.start(started);
-        let seed = core.run_seed(run.id);
+        let seed = core.store.world().and_then(|world| world.seed(run.id)).unwrap_or_else(|| core.run_seed(run.id));
         Self {
             guest: Guest::new(limits, seed, started),
             core: core.clone(),

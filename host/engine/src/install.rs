@@ -113,6 +113,8 @@ pub struct Installation {
     pub grants: Grants,
     /// How it treats events.
     pub mode: Mode,
+    /// The live installation that a shadow stands beside; none: the one of the same plugin.
+    pub beside: Option<String>,
     /// First enabled.
     pub created_at: Millis,
     /// Last changed.
@@ -140,6 +142,9 @@ pub struct Install {
     /// `live` where absent.
     #[serde(default)]
     pub mode: Option<Mode>,
+    /// For a shadow: the live installation it stands beside; that of the same plugin where absent.
+    #[serde(default)]
+    pub beside: Option<String>,
 }
 
 /// What is changed of an installation: what is absent stays.
@@ -155,6 +160,9 @@ pub struct Change {
     /// Mode.
     #[serde(default)]
     pub mode: Option<Mode>,
+    /// The live installation it stands beside; empty: that of the same plugin.
+    #[serde(default)]
+    pub beside: Option<String>,
     /// Another version of the plugin; runs in flight stay on theirs.
     #[serde(default)]
     pub version: Option<String>,

@@ -158,7 +158,7 @@ pub(crate) fn plan(
 }
 
 /// The runs that an event triggers.
-fn runs(core: &Core, shop: &ShopState, event: &NewEvent, now: Millis) -> Result<Vec<NewRun>, EngineError> {
+pub(crate) fn runs(core: &Core, shop: &ShopState, event: &NewEvent, now: Millis) -> Result<Vec<NewRun>, EngineError> {
     let installations = shop.installations();
     let Some(triggers) = installations.by_kind.get(&event.kind) else {
         return Ok(Vec::new());

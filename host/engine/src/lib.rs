@@ -29,6 +29,7 @@ mod core;
 mod cx;
 mod error;
 mod execute;
+mod ground;
 mod install;
 mod intake;
 mod journal;
@@ -43,6 +44,7 @@ mod shop;
 mod shops;
 mod timeline;
 mod timers;
+mod trial;
 mod waits;
 
 use std::sync::{Arc, atomic::Ordering};
@@ -68,6 +70,7 @@ pub use crate::{
     options::{EngineLimits, EngineOptions, Retention, Senders},
     shop::{NewShop, Shop},
     timeline::{Timeline, TimelineEntry},
+    trial::{Planned, Trial, TrialOptions, World},
     waits::WaitFor,
 };
 
@@ -131,6 +134,24 @@ impl Engine {
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.core.clock
+    }
+
+    /// The seed of a run's randomness: the same at every replay, on every node.
+    #[must_use]
+    pub fn run_seed(&self, run: RunId) -> u64 {
+        self.core.run_seed(run)
+    }
+
+    /// The limits that every run has.
+    #[must_use]
+    pub fn limits(&self) -> &EngineLimits {
+        &self.core.limits
+    }
+
+    /// How long things are kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.core.retention
     }
 
     /// A new id for a row of the caller's.
@@ -198,6 +219,14 @@ impl Engine {
             Some(Started::Blocked(run) | Started::Before(run)) => Ok(*run),
             Some(Started::Skipped) | None => Err(EngineError::internal("the store did not start the run")),
         }
+    }
+
+    /// The live installation that a shadow stands beside: the one it names, else one of the same plugin.
+    ///
+    /// # Errors
+    /// No such shop.
+    pub fn beside(&self, shop: &str, installation: &str) -> Result<Option<Installation>, EngineError> {
+        Ok(self.core.shop(shop)?.beside(installation).map(|installed| installed.record.clone()))
     }
 
     /// Cancels a run that has not ended; false when there is none such.

@@ -28,6 +28,7 @@ pub(crate) async fn installed(core: &Arc<Core>, row: InstallationRow) -> Result<
         settings: parse_json(&row.settings)?,
         grants: grants.clone(),
         mode: Mode::parse(&row.mode),
+        beside: row.beside,
         created_at: row.created_at,
         updated_at: row.updated_at,
     };
@@ -48,6 +49,7 @@ fn row_of(record: &Installation) -> Result<InstallationRow, EngineError> {
         settings: record.settings.to_string(),
         grants: serde_json::to_string(&record.grants).map_err(EngineError::internal)?,
         mode: record.mode.as_str().into(),
+        beside: record.beside.clone(),
         rollout: "{}".into(),
         limits: "{}".into(),
         created_at: record.created_at,
@@ -65,7 +67,7 @@ fn asked(program: &Program) -> Vec<(String, String)> {
         .collect()
 }
 
-fn check_settings(program: &Program, settings: &Value) -> Result<Value, EngineError> {
+pub(crate) fn check_settings(program: &Program, settings: &Value) -> Result<Value, EngineError> {
     let settings = if settings.is_null() { Value::Object(serde_json::Map::new()) } else { settings.clone() };
     let Some(schema) = &program.manifest.settings else {
         return match settings.as_object() {
@@ -80,7 +82,17 @@ fn check_settings(program: &Program, settings: &Value) -> Result<Value, EngineEr
     })
 }
 
-fn check_grants(program: &Program, grants: Option<&Value>) -> Result<Grants, EngineError> {
+/// The installation that a shadow is to stand beside; an empty name is none.
+fn check_beside(state: &ShopState, own: &str, beside: Option<String>) -> Result<Option<String>, EngineError> {
+    let Some(beside) = beside.filter(|beside| !beside.is_empty()) else { return Ok(None) };
+    if beside == own || state.installed(&beside).is_none() {
+        let reason = format!("`{beside}` is no other installation of this shop");
+        return Err(EngineError::invalid("bad-beside", "/beside", reason));
+    }
+    Ok(Some(beside))
+}
+
+pub(crate) fn check_grants(program: &Program, grants: Option<&Value>) -> Result<Grants, EngineError> {
     let asked = asked(program);
     let pairs = || asked.iter().map(|(i, f)| (i.as_str(), f.as_str()));
     let Some(json) = grants else { return Ok(Grants::everything(pairs())) };
@@ -206,6 +218,21 @@ impl Engine {
         Ok(all)
     }
 
+    /// A version of a plugin (none: the highest) with its component.
+    ///
+    /// # Errors
+    /// No such plugin or version, or the store's.
+    pub async fn version_component(
+        &self,
+        shop: &str,
+        plugin: &str,
+        version: Option<&str>,
+    ) -> Result<(VersionRow, Vec<u8>), EngineError> {
+        let row = self.version(shop, plugin, version).await?;
+        let bytes = self.core.store.component(&row.digest).await?;
+        Ok((row.clone(), bytes.ok_or_else(|| EngineError::not_found("component", &row.digest))?))
+    }
+
     async fn version(&self, shop: &str, plugin: &str, version: Option<&str>) -> Result<VersionRow, EngineError> {
         let store = &self.core.store;
         if let Some(version) = version {
@@ -246,6 +273,7 @@ impl Engine {
                 reason: format!("there is an installation `{id}` already: change it, or give this one another id"),
             });
         }
+        let beside = check_beside(&state, &id, request.beside)?;
         let now = core.clock.now();
         let record = Installation {
             id,
@@ -256,6 +284,7 @@ impl Engine {
             settings,
             grants,
             mode: request.mode.unwrap_or(Mode::Live),
+            beside,
             created_at: now,
             updated_at: now,
         };
@@ -299,6 +328,9 @@ impl Engine {
         record.grants = check_grants(&program, Some(&grants))?;
         if let Some(mode) = change.mode {
             record.mode = mode;
+        }
+        if let Some(beside) = change.beside {
+            record.beside = check_beside(&state, id, Some(beside))?;
         }
         core.prepared(&record.digest, &record.grants).await?;
         record.updated_at = core.clock.now();

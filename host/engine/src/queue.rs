@@ -87,7 +87,7 @@ impl Queue {
     }
 
     /// The next run whose turn it is, counted as executing; none if nothing may execute now.
-    fn pop(&self) -> Option<Task> {
+    pub fn pop(&self) -> Option<Task> {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         for _ in 0..inner.turns.len() {

@@ -7,13 +7,16 @@ use parking_lot::Mutex;
 use shopwright_commerce::{Cursor, Doc, PriceChangeRow, PriceCursor, Reader, Unavailable};
 use shopwright_model::{EntityKind, Millis, market::PriceChange, types::Money};
 use shopwright_policy::ShopFacts;
-use shopwright_store::{Store, StoreError, ops::Own};
+use shopwright_store::{StoreError, ops::Own};
 
-use crate::cx::{Overlay, RunCx};
+use crate::{
+    cx::{Overlay, RunCx},
+    ground::Ground,
+};
 
 /// The [`Reader`] of a run.
 pub(crate) struct RunReader<'a> {
-    store: &'a Store,
+    store: &'a Ground,
     facts: &'a ShopFacts,
     overlay: &'a Overlay,
     now: Millis,

@@ -95,6 +95,24 @@ impl ShopState {
         self.installations.read().by_id.get(id).cloned()
     }
 
+    /// The live installation that a shadow stands beside: the one it names, else one of the same plugin.
+    pub fn beside(&self, id: &str) -> Option<Arc<Installed>> {
+        let installations = self.installations.read();
+        let own = installations.by_id.get(id)?;
+        match &own.record.beside {
+            Some(named) => installations.by_id.get(named).cloned(),
+            None => installations
+                .by_id
+                .values()
+                .find(|other| {
+                    other.record.id != id
+                        && other.record.plugin == own.record.plugin
+                        && other.record.mode == crate::install::Mode::Live
+                })
+                .cloned(),
+        }
+    }
+
     /// Replaces or (none) removes one installation.
     pub fn set_installed(&self, id: &str, installed: Option<Arc<Installed>>) {
         let mut slot = self.installations.write();

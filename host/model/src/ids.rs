@@ -40,6 +40,15 @@ pub fn decode(text: &str) -> Option<i64> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(pub i64);
 
+impl RunId {
+    /// The lowest id that a run begun at this time can have: all that began before lie below it.
+    #[must_use]
+    pub const fn floor(at: crate::Millis) -> Self {
+        let ticks = at - EPOCH;
+        Self(if ticks > 0 { ticks << 22 } else { 0 })
+    }
+}
+
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "run_{}", encode(self.0))

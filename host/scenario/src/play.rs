@@ -204,6 +204,7 @@ impl Stage {
             settings: Value::Object(settings),
             grants: None,
             mode: None,
+            beside: None,
         };
         let installed = self.engine.install(SHOP, request).await;
         installed.map_err(|error| file.error(place, error.to_string(), "correct the table [settings]"))?;

@@ -27,6 +27,7 @@ mod writer;
 pub use error::{Result, StoreError};
 pub use faults::FaultKind;
 pub use ops::*;
+pub use read::{Beside, Counted, Version};
 pub use rows::*;
 pub use sql::Backend;
 pub use stats::StoreStats;

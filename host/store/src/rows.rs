@@ -206,6 +206,8 @@ pub struct InstallationRow {
     pub grants: String,
     /// `live`, `shadow`, `paused`.
     pub mode: String,
+    /// The installation that a shadow stands beside.
+    pub beside: Option<String>,
     /// How a new version is rolled out, JSON text.
     pub rollout: String,
     /// JSON text.
@@ -216,6 +218,35 @@ pub struct InstallationRow {
     pub updated_at: Millis,
     /// When it was removed; its runs may go on.
     pub removed_at: Option<Millis>,
+}
+
+/// A backtest as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BacktestRow {
+    /// Its id; later ones sort behind earlier ones.
+    pub id: String,
+    /// Shop.
+    pub shop: String,
+    /// The installation it is compared with.
+    pub installation: Option<String>,
+    /// What was asked for, JSON text.
+    pub request: String,
+    /// `queued`, `running`, `done`, `failed`, `cancelled`.
+    pub state: String,
+    /// How far it is, JSON text.
+    pub progress: String,
+    /// What came of it, JSON text.
+    pub report: Option<String>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Who asked for it.
+    pub by: String,
+    /// When.
+    pub created_at: Millis,
+    /// When it last moved.
+    pub updated_at: Millis,
+    /// When it ended.
+    pub ended_at: Option<Millis>,
 }
 
 /// A schedule of an installation's workflow.

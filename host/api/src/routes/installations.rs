@@ -60,6 +60,9 @@ pub struct InstallationView {
     pub digest: String,
     /// How it treats events.
     pub mode: ModeView,
+    /// The live installation that a shadow stands beside; absent: the one of the same plugin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// Settings, defaults filled in.
     #[schema(value_type = Object)]
     pub settings: serde_json::Value,
@@ -74,9 +77,10 @@ pub struct InstallationView {
 
 impl From<Installation> for InstallationView {
     fn from(installation: Installation) -> Self {
-        let Installation { id, plugin, version, digest, settings, grants, mode, created_at, updated_at, .. } =
-            installation;
-        Self { id, plugin, version, digest, mode: mode.into(), settings, grants, created_at, updated_at }
+        let Installation {
+            id, plugin, version, digest, settings, grants, mode, beside, created_at, updated_at, ..
+        } = installation;
+        Self { id, plugin, version, digest, mode: mode.into(), beside, settings, grants, created_at, updated_at }
     }
 }
 
@@ -103,6 +107,9 @@ pub struct NewInstallation {
     /// `live` where absent.
     #[serde(default)]
     pub mode: Option<ModeView>,
+    /// For a shadow: the live installation it stands beside; that of the same plugin where absent.
+    #[serde(default)]
+    pub beside: Option<String>,
 }
 
 /// What is to change of an installation; what is absent stays.
@@ -120,6 +127,9 @@ pub struct InstallationChange {
     /// How it treats events.
     #[serde(default)]
     pub mode: Option<ModeView>,
+    /// The live installation that a shadow stands beside; empty: that of the same plugin.
+    #[serde(default)]
+    pub beside: Option<String>,
     /// Another version for new runs; those in flight stay on theirs.
     #[serde(default)]
     pub version: Option<String>,
@@ -144,6 +154,7 @@ pub async fn create(
         settings: new.settings.unwrap_or_else(|| serde_json::Value::Object(serde_json::Map::new())),
         grants: new.grants,
         mode: new.mode.map(Into::into),
+        beside: new.beside,
     };
     let (plugin, version, settings) = (install.plugin.clone(), install.version.clone(), install.settings.clone());
     let installed = match state.engine().install(&access.shop, install).await {
@@ -288,8 +299,8 @@ async fn apply(
     what: &str,
 ) -> Result<axum::Json<InstallationView>> {
     let before = find(state, access, id)?;
-    let InstallationChange { settings, grants, mode, version } = change;
-    let change = Change { settings, grants, mode: mode.map(Into::into), version };
+    let InstallationChange { settings, grants, mode, beside, version } = change;
+    let change = Change { settings, grants, mode: mode.map(Into::into), beside, version };
     let settings = change.settings.clone().unwrap_or_else(|| before.settings.clone());
     let version = change.version.clone().unwrap_or_else(|| before.version.clone());
     let changed = match state.engine().change(&access.shop, id, change).await {

@@ -15,4 +15,5 @@ pub mod runs;
 pub mod schedules;
 pub mod shops;
 pub mod tokens;
+pub mod trials;
 pub mod webhooks;

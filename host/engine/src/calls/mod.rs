@@ -5,7 +5,11 @@ pub(crate) mod memory;
 pub(crate) mod surface;
 pub(crate) mod workflow;
 
-use std::{future::Future, pin::Pin};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
 
 use shopwright_sandbox::HostFunctions;
 
@@ -14,14 +18,18 @@ use crate::cx::RunCx;
 /// What a live call computes.
 pub(crate) type Live<'a, R> = Pin<Box<dyn Future<Output = wasmtime::Result<R>> + Send + 'a>>;
 
-/// All host functions.
-pub(crate) fn all() -> HostFunctions<RunCx> {
-    let mut functions = HostFunctions::new();
-    workflow::register(&mut functions);
-    memory::register(&mut functions);
-    let mut surface = surface::Linked(functions);
-    shopwright_commerce::register(&mut surface);
-    surface.0
+/// All host functions: one table for the process, since every trial is an engine.
+pub(crate) fn all() -> Arc<HostFunctions<RunCx>> {
+    static ALL: OnceLock<Arc<HostFunctions<RunCx>>> = OnceLock::new();
+    let made = ALL.get_or_init(|| {
+        let mut functions = HostFunctions::new();
+        workflow::register(&mut functions);
+        memory::register(&mut functions);
+        let mut surface = surface::Linked(functions);
+        shopwright_commerce::register(&mut surface);
+        Arc::new(surface.0)
+    });
+    made.clone()
 }
 
 /// Links a host function whose answer goes into the journal: `f` runs only when the call is live.

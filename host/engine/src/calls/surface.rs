@@ -88,7 +88,14 @@ impl Surface for Linked {
             Box::new(async move {
                 let cx = store.data_mut();
                 match cx.replay::<P, Kept<R, ActionError>>(call, &params)? {
-                    Replay::Answered(kept) => Ok((Result::from(kept),)),
+                    Replay::Answered(kept) => {
+                        if let Some(world) = cx.core.store.world()
+                            && let Ok(kind) = ask(params)
+                        {
+                            world.asked(cx.run.id, cx.journal.position() - 1, &kind);
+                        }
+                        Ok((Result::from(kept),))
+                    }
                     Replay::Live(args) => {
                         let result = match ask(params) {
                             Ok(kind) => actions::act(cx, kind).await?.map(answer),

@@ -243,7 +243,7 @@ impl World {
 
 /// What enables a plugin with all that it asks for.
 pub fn install(plugin: &str, settings: Value) -> Install {
-    Install { id: None, plugin: plugin.into(), version: None, settings, grants: None, mode: None }
+    Install { id: None, plugin: plugin.into(), version: None, settings, grants: None, mode: None, beside: None }
 }
 
 /// An event of the tests' own source.

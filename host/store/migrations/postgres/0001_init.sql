@@ -63,7 +63,7 @@ CREATE TABLE versions (
 );
 CREATE TABLE installations (
     shop TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, plugin TEXT COLLATE "C" NOT NULL, version TEXT COLLATE "C" NOT NULL, digest TEXT COLLATE "C" NOT NULL,
-    settings TEXT COLLATE "C" NOT NULL, grants TEXT COLLATE "C" NOT NULL, mode TEXT COLLATE "C" NOT NULL, rollout TEXT COLLATE "C" NOT NULL, limits TEXT COLLATE "C" NOT NULL,
+    settings TEXT COLLATE "C" NOT NULL, grants TEXT COLLATE "C" NOT NULL, mode TEXT COLLATE "C" NOT NULL, beside TEXT COLLATE "C", rollout TEXT COLLATE "C" NOT NULL, limits TEXT COLLATE "C" NOT NULL,
     created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, removed_at BIGINT, PRIMARY KEY (shop, id)
 );
 
@@ -129,6 +129,16 @@ CREATE TABLE deliveries (shop TEXT COLLATE "C" NOT NULL, key TEXT COLLATE "C" NO
 CREATE INDEX deliveries_at ON deliveries (at);
 CREATE TABLE imports (shop TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, lines BIGINT NOT NULL, ok BIGINT NOT NULL, failed BIGINT NOT NULL,
     errors TEXT COLLATE "C" NOT NULL, done BIGINT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (shop, id));
+-- Backtests: what was asked for, how far it is, what came of it. `state`: queued, running, done, failed, cancelled.
+CREATE TABLE backtests (
+    id TEXT COLLATE "C" PRIMARY KEY, shop TEXT COLLATE "C" NOT NULL, installation TEXT COLLATE "C", request TEXT COLLATE "C" NOT NULL, state TEXT COLLATE "C" NOT NULL, progress TEXT COLLATE "C" NOT NULL,
+    report TEXT COLLATE "C", error TEXT COLLATE "C", by_whom TEXT COLLATE "C" NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, ended_at BIGINT
+);
+CREATE INDEX backtests_of_shop ON backtests (shop, id);
+-- The pairs that a backtest found different, in their order.
+CREATE TABLE backtest_pairs (
+    backtest TEXT COLLATE "C" NOT NULL, n BIGINT NOT NULL, shop TEXT COLLATE "C" NOT NULL, pair TEXT COLLATE "C" NOT NULL, PRIMARY KEY (backtest, n)
+);
 -- Every change by a person, token or upgrade; append-only, each row's hash covers the one before it.
 CREATE TABLE audit (
     n BIGINT PRIMARY KEY, shop TEXT COLLATE "C" NOT NULL, at BIGINT NOT NULL, who TEXT COLLATE "C" NOT NULL, what TEXT COLLATE "C" NOT NULL, subject TEXT COLLATE "C" NOT NULL,

@@ -68,7 +68,7 @@ CREATE TABLE versions (
 );
 CREATE TABLE installations (
     shop TEXT NOT NULL, id TEXT NOT NULL, plugin TEXT NOT NULL, version TEXT NOT NULL, digest TEXT NOT NULL,
-    settings TEXT NOT NULL, grants TEXT NOT NULL, mode TEXT NOT NULL, rollout TEXT NOT NULL, limits TEXT NOT NULL,
+    settings TEXT NOT NULL, grants TEXT NOT NULL, mode TEXT NOT NULL, beside TEXT, rollout TEXT NOT NULL, limits TEXT NOT NULL,
     created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, removed_at BIGINT, PRIMARY KEY (shop, id)
 );
 
@@ -134,6 +134,16 @@ CREATE TABLE deliveries (shop TEXT NOT NULL, key TEXT NOT NULL, at BIGINT NOT NU
 CREATE INDEX deliveries_at ON deliveries (at);
 CREATE TABLE imports (shop TEXT NOT NULL, id TEXT NOT NULL, lines BIGINT NOT NULL, ok BIGINT NOT NULL, failed BIGINT NOT NULL,
     errors TEXT NOT NULL, done BIGINT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (shop, id));
+-- Backtests: what was asked for, how far it is, what came of it. `state`: queued, running, done, failed, cancelled.
+CREATE TABLE backtests (
+    id TEXT PRIMARY KEY, shop TEXT NOT NULL, installation TEXT, request TEXT NOT NULL, state TEXT NOT NULL, progress TEXT NOT NULL,
+    report TEXT, error TEXT, by_whom TEXT NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, ended_at BIGINT
+);
+CREATE INDEX backtests_of_shop ON backtests (shop, id);
+-- The pairs that a backtest found different, in their order.
+CREATE TABLE backtest_pairs (
+    backtest TEXT NOT NULL, n BIGINT NOT NULL, shop TEXT NOT NULL, pair TEXT NOT NULL, PRIMARY KEY (backtest, n)
+);
 -- Every change by a person, token or upgrade; append-only, each row's hash covers the one before it.
 CREATE TABLE audit (
     n INTEGER PRIMARY KEY, shop TEXT NOT NULL, at BIGINT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL,

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod audit;
+mod backtests;
 mod imports;
 mod plugins;
 mod retention;

@@ -24,8 +24,7 @@ fn version_row(row: &Row) -> Result<VersionRow> {
     })
 }
 
-const INSTALLATION: &str =
-    "shop, id, plugin, version, digest, settings, grants, mode, rollout, limits, created_at, updated_at, removed_at";
+const INSTALLATION: &str = "shop, id, plugin, version, digest, settings, grants, mode, rollout, limits, created_at, updated_at, removed_at, beside";
 
 fn installation_row(row: &Row) -> Result<InstallationRow> {
     Ok(InstallationRow {
@@ -42,6 +41,7 @@ fn installation_row(row: &Row) -> Result<InstallationRow> {
         created_at: row.int(10)?,
         updated_at: row.int(11)?,
         removed_at: row.opt_int(12)?,
+        beside: row.opt_text(13)?,
     })
 }
 
@@ -134,11 +134,11 @@ impl Store {
     pub async fn installation_put(&self, row: InstallationRow) -> Result<()> {
         self.write_one(Statement::new(
             "INSERT INTO installations (shop, id, plugin, version, digest, settings, grants, mode, rollout, limits, \
-             created_at, updated_at, removed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+             created_at, updated_at, removed_at, beside) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
              ON CONFLICT (shop, id) DO UPDATE SET plugin = excluded.plugin, version = excluded.version, \
              digest = excluded.digest, settings = excluded.settings, grants = excluded.grants, mode = excluded.mode, \
              rollout = excluded.rollout, limits = excluded.limits, updated_at = excluded.updated_at, \
-             removed_at = excluded.removed_at",
+             removed_at = excluded.removed_at, beside = excluded.beside",
             args![
                 row.shop,
                 row.id,
@@ -152,7 +152,8 @@ impl Store {
                 row.limits,
                 row.created_at,
                 row.updated_at,
-                row.removed_at
+                row.removed_at,
+                row.beside
             ],
         ))
         .await

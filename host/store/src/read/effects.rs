@@ -17,7 +17,9 @@ macro_rules! effect_columns {
     };
 }
 
-fn effect(row: &Row) -> Result<EffectRow> {
+pub(super) const COLUMNS: &str = effect_columns!();
+
+pub(super) fn effect(row: &Row) -> Result<EffectRow> {
     let state = row.str(8)?;
     Ok(EffectRow {
         id: row.text(0)?,

@@ -16,7 +16,7 @@ macro_rules! event_columns {
     };
 }
 
-fn event(row: &Row) -> Result<EventRow> {
+pub(super) fn event(row: &Row) -> Result<EventRow> {
     let concerns = serde_json::from_str(row.str(7)?)
         .map_err(|error| StoreError::corrupt(format!("an event's concerns are no list: {error}")))?;
     Ok(EventRow {

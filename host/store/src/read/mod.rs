@@ -7,6 +7,7 @@ mod cache;
 mod effects;
 mod entities;
 mod events;
+mod history;
 mod loader;
 mod lookups;
 mod points;
@@ -15,6 +16,7 @@ pub(crate) mod runs;
 use std::sync::Arc;
 
 pub(crate) use cache::{Cache, Change};
+pub use history::{Beside, Counted, Version};
 pub(crate) use points::Loaders;
 
 use crate::{

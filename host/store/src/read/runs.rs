@@ -19,6 +19,8 @@ macro_rules! run_columns {
     };
 }
 
+pub(crate) const COLUMNS: &str = run_columns!();
+
 pub(crate) const RUNS_BY_ID: &str =
     concat!("SELECT ", run_columns!(), " FROM {v} CROSS JOIN runs r WHERE r.id = v.column1 ORDER BY r.id");
 

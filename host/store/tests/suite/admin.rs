@@ -88,6 +88,7 @@ async fn a_component_stays_while_something_needs_it() {
             settings: "{}".into(),
             grants: "[]".into(),
             mode: "live".into(),
+            beside: None,
             rollout: "{}".into(),
             limits: "{}".into(),
             created_at: 1,
