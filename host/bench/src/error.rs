@@ -50,6 +50,9 @@ pub enum BenchError {
     /// The sandbox that packages them.
     #[error(transparent)]
     Sandbox(#[from] shopwright_sandbox::SandboxError),
+    /// A trial in this process.
+    #[error("the trial: {0}")]
+    Trial(String),
     /// PostgreSQL does not start.
     #[error("the PostgreSQL server for the measurement does not start: {0}")]
     Postgres(String),

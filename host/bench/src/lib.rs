@@ -6,7 +6,8 @@
 //! `/metrics` ([`figures`]), and whether anything was lost or done twice from its database, after it has
 //! ended ([`database`]).
 //!
-//! One file a measurement: [`throughput`], [`latency`], [`waiting`], [`due`], [`start`].
+//! One file a measurement: [`throughput`], [`latency`], [`waiting`], [`due`], [`start`]; [`trial`] measures
+//! backtests and shadows in this process.
 
 mod database;
 mod due;
@@ -21,6 +22,7 @@ mod report;
 mod shop;
 mod start;
 mod throughput;
+mod trial;
 mod waiting;
 mod wire;
 
@@ -49,11 +51,16 @@ pub enum Measurement {
     Due,
     /// From the start of the process to the first answer.
     Start,
+    /// A backtest of a day of 50,000 events.
+    Backtest,
+    /// What a shadow adds to the cost of an event.
+    Shadow,
 }
 
 impl Measurement {
     /// All of them, in the order they are made.
-    pub const ALL: [Self; 5] = [Self::Throughput, Self::Latency, Self::Waiting, Self::Due, Self::Start];
+    pub const ALL: [Self; 7] =
+        [Self::Throughput, Self::Latency, Self::Waiting, Self::Due, Self::Start, Self::Backtest, Self::Shadow];
 
     /// Its name.
     #[must_use]
@@ -64,6 +71,8 @@ impl Measurement {
             Self::Waiting => "waiting",
             Self::Due => "due",
             Self::Start => "start",
+            Self::Backtest => "backtest",
+            Self::Shadow => "shadow",
         }
     }
 }
@@ -121,6 +130,10 @@ pub(crate) struct Sizes {
     pub due: u64,
     pub due_in_seconds: u64,
     pub starts: usize,
+    /// Events of a backtest's span.
+    pub backtest: u64,
+    /// Events with a shadow, and without.
+    pub shadow: u64,
 }
 
 impl Options {
@@ -135,6 +148,8 @@ impl Options {
                 due: 500,
                 due_in_seconds: 4,
                 starts: 2,
+                backtest: 1_000,
+                shadow: 500,
             };
         }
         Sizes {
@@ -145,6 +160,8 @@ impl Options {
             due: 10_000,
             due_in_seconds: 20,
             starts: 5,
+            backtest: 50_000,
+            shadow: 20_000,
         }
     }
 }
@@ -208,6 +225,8 @@ async fn measure(
             Measurement::Waiting => waiting::measure(bench, &place).await,
             Measurement::Due => due::measure(bench, &place).await,
             Measurement::Start => start::measure(bench, &place).await,
+            Measurement::Backtest => trial::backtests(bench, &place).await,
+            Measurement::Shadow => trial::shadows(bench, &place).await,
         }?;
         place.remove().await?;
         report.add(measurement, kind, made);

@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    approval, audit, bench, demo, event, guardrail, install, installation, login, mailbox, model, plugin, run,
-    schedule, serve, shop, token,
+    approval, audit, backtest, bench, demo, event, guardrail, install, installation, login, mailbox, model, plugin,
+    run, schedule, serve, shop, token,
 };
 
 /// Runs commerce workflows as WebAssembly components that survive crashes and act within guardrails.
@@ -74,6 +74,9 @@ pub enum Command {
     /// Look at runs, start and cancel them.
     #[command(subcommand)]
     Run(run::Run),
+    /// Try a version or other settings over what happened.
+    #[command(subcommand)]
+    Backtest(backtest::Backtest),
     /// The shop's data: import it, look at it, change it.
     #[command(subcommand)]
     Model(model::Model),

@@ -86,7 +86,7 @@ pub(crate) struct Overlay {
 }
 
 /// One line of a run's log.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LogEntry {
     /// The run's logical clock.
     pub at: Millis,

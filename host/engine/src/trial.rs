@@ -307,6 +307,11 @@ impl Trial {
         self.core.queue.push(Task { run, event });
     }
 
+    /// Lets go of what it held. Without it the empty store lives until the process ends.
+    pub async fn close(&self) {
+        self.core.store.close().await;
+    }
+
     /// Executes what is queued, one after another, and what follows from it now. Gives how many segments
     /// that were.
     pub async fn drain(&self) -> u64 {

@@ -244,7 +244,9 @@ pub async fn run(engine: &Engine, plan: Plan, progress: &Progress) -> Result<Out
     // A run that stands for a recorded one draws the same randomness.
     let seeds: HashMap<&PairKey, u64> =
         live_side.pairs.iter().filter_map(|(key, done)| Some((key, engine.run_seed(done.runs.first()?.0)))).collect();
-    let tested_side = play(&trial, &world, &history, &seeds, progress).await?;
+    let played = play(&trial, &world, &history, &seeds, progress).await;
+    trial.close().await;
+    let tested_side = played?;
     let mut head = Report::head("backtest", tested, live, from, to);
     head.events = Some(history.events.len() as u64);
     head.notes = notes;

@@ -12,7 +12,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use shopwright_engine::{Engine, LogEntry};
-use shopwright_model::{Clock as _, Millis, RunId};
+use shopwright_model::{Millis, RunId};
 use shopwright_store::ops::{EffectRow, EventRow, RunRow, RunState, TriggerKind};
 
 use crate::{TrialError, compare::Act};

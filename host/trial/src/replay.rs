@@ -278,6 +278,7 @@ pub async fn replay(sandbox: &Sandbox, bundle: &Bundle, component: Option<&[u8]>
     row.node = Some(trial.node());
     trial.resume(row, None);
     trial.drain().await;
+    trial.close().await;
     let seen = std::mem::take(&mut *world.seen.lock());
     Ok(judge(bundle, entries, seen))
 }

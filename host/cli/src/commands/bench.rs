@@ -14,7 +14,7 @@ use crate::{
 /// What to measure.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  shopwright bench\n  shopwright bench --only throughput --seconds 60\n  shopwright bench --only waiting --only due --no-postgres --json\n\nIt starts hosts of its own on free ports, with their data in a temporary folder, and needs about 2 GB of disk.\nMeasurements: throughput, latency, waiting, due, start. With `initdb` on the PATH all is measured on PostgreSQL too."
+    after_help = "Example:\n  shopwright bench\n  shopwright bench --only throughput --seconds 60\n  shopwright bench --only waiting --only due --no-postgres --json\n\nIt starts hosts of its own on free ports, with their data in a temporary folder, and needs about 2 GB of disk.\nMeasurements: throughput, latency, waiting, due, start, backtest, shadow. With `initdb` on the PATH all is measured on PostgreSQL too."
 )]
 pub struct Bench {
     /// How long each load is kept up.

@@ -33,6 +33,9 @@ pub struct Install {
     /// `live`, `shadow` (actions are judged and recorded, not carried out) or `paused`.
     #[arg(long, default_value = "live", value_parser = ["live", "shadow", "paused"])]
     mode: String,
+    /// For a shadow: the live installation it stands beside [default: that of the same plugin].
+    #[arg(long, value_name = "ID")]
+    beside: Option<String>,
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
@@ -72,6 +75,9 @@ pub async fn run(context: &Context, args: Install) -> Result {
     let mut body = json!({"plugin": name, "version": version, "settings": settings, "mode": args.mode});
     if let Some(id) = args.id {
         body["id"] = id.into();
+    }
+    if let Some(beside) = args.beside {
+        body["beside"] = beside.into();
     }
     if let Some(grants) = grants {
         body["grants"] = grants;

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
-use super::{Context, confirm, items, json_argument};
+use super::{Context, Limit, backtest, confirm, items, json_argument, say_more, span};
 use crate::{
     failure::{Failure, Result},
     output::{self, Table, cell, fields, time},
@@ -26,6 +26,11 @@ pub enum Installation {
         after_help = "Example:\n  shopwright installation set cart-recovery --settings @settings.json\n  shopwright installation set cart-recovery --to-version 0.3.0 --mode shadow"
     )]
     Set(Set),
+    /// Set a shadow beside what is live: what it would have done, event by event.
+    #[command(
+        after_help = "Example:\n  shopwright installation report recovery-test\n  shopwright installation report recovery-test --from 2d --to 1d --beside cart-recovery"
+    )]
+    Report(Report),
     /// Pause an installation: it starts no runs, those that wait go on.
     #[command(after_help = "Example:\n  shopwright installation pause cart-recovery")]
     Pause {
@@ -66,6 +71,27 @@ pub struct Set {
     /// Another version for new runs; those in flight stay on theirs.
     #[arg(long, value_name = "VERSION")]
     to_version: Option<String>,
+    /// For a shadow: the live installation it stands beside; empty: that of the same plugin.
+    #[arg(long, value_name = "ID")]
+    beside: Option<String>,
+}
+
+/// Which part of a shadow's time is meant.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The shadow's id.
+    id: String,
+    /// From when: 2026-03-01, 2026-03-01T10:00:00Z, or 7d (ago) [default: a week, or since it was enabled].
+    #[arg(long, value_name = "TIME", value_parser = span::flag)]
+    from: Option<i64>,
+    /// Until when [default: now].
+    #[arg(long, value_name = "TIME", value_parser = span::flag)]
+    to: Option<i64>,
+    /// The live installation to compare with [default: the one it stands beside].
+    #[arg(long, value_name = "ID")]
+    beside: Option<String>,
+    #[command(flatten)]
+    limit: Limit,
 }
 
 /// Does it.
@@ -100,6 +126,7 @@ pub async fn run(context: &Context, command: Installation) -> Result {
                     ("plugin", format!("{} {}", cell(&installed["plugin"]), cell(&installed["version"]))),
                     ("digest", cell(&installed["digest"])),
                     ("mode", cell(&installed["mode"])),
+                    ("beside", cell(&installed["beside"])),
                     ("installed", time(&installed["created_at"])),
                     ("changed", time(&installed["updated_at"])),
                 ]);
@@ -123,11 +150,35 @@ pub async fn run(context: &Context, command: Installation) -> Result {
             }
             body.extend(set.mode.map(|mode| ("mode".into(), mode.into())));
             body.extend(set.to_version.map(|version| ("version".into(), version.into())));
+            body.extend(set.beside.map(|beside| ("beside".into(), beside.into())));
             if body.is_empty() {
-                return Err(Failure::usage("nothing to change: give --settings, --grants, --mode or --to-version"));
+                return Err(Failure::usage(
+                    "nothing to change: give --settings, --grants, --mode, --beside or --to-version",
+                ));
             }
             let answer = client.patch(&["installations", &set.id], &Value::Object(body)).await?;
             context.show(&answer, said("is changed"));
+        }
+        Installation::Report(report) => {
+            let query = [
+                ("from", report.from.map(|at| at.to_string())),
+                ("to", report.to.map(|at| at.to_string())),
+                ("beside", report.beside),
+            ];
+            let segments = ["installations", &report.id, "shadow-report"];
+            let mut answer = client.list(&segments, &query, report.limit.items()).await?;
+            let pairs: Vec<(&str, String)> = query
+                .iter()
+                .filter_map(|(name, value)| value.clone().map(|value| (*name, value)))
+                .chain([("limit", "1".into())])
+                .collect();
+            answer["report"] = client.get(&segments, &pairs).await?["report"].take();
+            context.show(&answer, |answer| {
+                backtest::print_report(&answer["report"]);
+                output::line("");
+                backtest::print_pairs(items(answer));
+                say_more(answer);
+            });
         }
         Installation::Pause { id } => {
             let answer = client.post(&["installations", &id, "pause"], &Value::Null).await?;

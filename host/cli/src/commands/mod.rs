@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod audit;
+pub mod backtest;
 pub mod bench;
 pub mod demo;
 pub mod event;
@@ -18,9 +19,11 @@ pub mod plugin_inspect;
 pub mod plugin_new;
 pub mod plugin_test;
 pub mod run;
+pub mod run_bundle;
 pub mod schedule;
 pub mod serve;
 pub mod shop;
+pub mod span;
 pub mod token;
 
 use std::{future::Future, io::Read as _, path::Path};
@@ -69,6 +72,7 @@ pub fn run(cli: Cli) -> Result {
         Command::Install(args) => client_side(install::run(&context, args)),
         Command::Installation(args) => client_side(installation::run(&context, args)),
         Command::Run(args) => client_side(run::run(&context, args)),
+        Command::Backtest(args) => client_side(backtest::run(&context, args)),
         Command::Model(args) => client_side(model::run(&context, args)),
         Command::Guardrail(args) => client_side(guardrail::run(&context, args)),
         Command::Mailbox(args) => client_side(mailbox::run(&context, args)),

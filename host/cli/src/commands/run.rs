@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Context, Limit, items, json_argument, say_more};
+use super::{Context, Limit, items, json_argument, run_bundle, say_more};
 use crate::{
     failure::Result,
     output::{self, Table, cell, fields, time},
@@ -37,6 +37,16 @@ pub enum Run {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Export a run as a file that can be replayed anywhere.
+    #[command(
+        after_help = "Example:\n  shopwright run export run_01a2b3c4d5e6f -o run.swrun\n  shopwright run export run_01a2b3c4d5e6f --mask -o masked.swrun"
+    )]
+    Export(run_bundle::Export),
+    /// Run an exported run again, here: the same calls with the host's answers, no server needed.
+    #[command(
+        after_help = "Example:\n  shopwright run replay run.swrun --step\n  shopwright run replay run.swrun --component target/gift-notes.wasm"
+    )]
+    Replay(run_bundle::ReplayArgs),
     /// List effects: what runs asked for, and what became of it.
     #[command(after_help = "Example:\n  shopwright run effects --state denied")]
     Effects(Effects),
@@ -94,8 +104,15 @@ pub struct Effects {
 
 /// Does it.
 pub async fn run(context: &Context, command: Run) -> Result {
+    let command = match command {
+        Run::Replay(args) => return run_bundle::replay(context, args).await,
+        Run::Export(args) => return run_bundle::export(context, args).await,
+        other => other,
+    };
     let client = context.client()?;
     match command {
+        // Done above: they need no token, or other answers.
+        Run::Replay(_) | Run::Export(_) => {}
         Run::List(list) => {
             let query = [("state", list.state), ("installation", list.installation), ("workflow", list.workflow)];
             let answer = client.list(&["runs"], &query, list.limit.items()).await?;

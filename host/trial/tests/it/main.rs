@@ -1,6 +1,7 @@
 //! Trials of real components: what they find, and that they touch nothing.
 
 mod backtests;
+mod bundles;
 #[path = "../../../../tests/support/probe.rs"]
 mod probe;
 mod shadows;
