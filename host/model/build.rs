@@ -28,6 +28,8 @@ fn with_serde_attributes(source: &str) -> String {
         let is_field = trimmed.starts_with("pub ") && !trimmed.contains("fn ") && trimmed.ends_with(',');
         if is_field && trimmed.contains(": Json,") {
             out.push_str("#[serde(with = \"crate::json_text\", default = \"crate::json_text::empty\")]\n");
+        } else if is_field && trimmed.contains("Vec<u8>,") {
+            out.push_str("#[serde(with = \"crate::bytes_text\", default)]\n");
         } else if is_field && (trimmed.contains(": wasmtime::component::__internal::Vec<") || may_be_left_out(trimmed))
         {
             out.push_str("#[serde(default)]\n");
@@ -43,7 +45,8 @@ fn with_serde_attributes(source: &str) -> String {
 
 /// Fields whose empty value means "unknown" or "no", so that events written by hand stay short.
 fn may_be_left_out(field: &str) -> bool {
-    const NAMES: [&str; 8] = ["time_zone", "locale", "category", "description", "reason", "sku", "title", "internal"];
+    const NAMES: [&str; 9] =
+        ["time_zone", "locale", "category", "description", "reason", "sku", "title", "internal", "repeatable"];
     let name = field.trim_start_matches("pub ").split(':').next().unwrap_or_default();
     NAMES.contains(&name)
 }

@@ -11,8 +11,8 @@ use wit_bindgen_core::{
 use wit_bindgen_rust::{Opts, WithOption};
 
 /// Fields of texts and flags whose empty value means "unknown" or "no"; the host reads them alike.
-const MAY_BE_LEFT_OUT: [&str; 8] =
-    ["time-zone", "locale", "category", "description", "reason", "sku", "title", "internal"];
+const MAY_BE_LEFT_OUT: [&str; 9] =
+    ["time-zone", "locale", "category", "description", "reason", "sku", "title", "internal", "repeatable"];
 
 /// Written by hand in the crate, so that its fields cannot be computed with by mistake.
 const MONEY: &str = "shopwright:plugin/types@0.1.0/money";

@@ -34,7 +34,7 @@ use routes::openapi::Document;
 fn described() -> OpenApiRouter<ApiState> {
     use routes::{
         approvals, audit, events, feed, guardrails, health, installations, mailbox, model, plugins, runs, schedules,
-        shops, tokens, trials, webhooks,
+        secrets, shops, tokens, trials, webhooks,
     };
     OpenApiRouter::with_openapi(openapi::Api::openapi())
         .routes(routes!(events::send, events::list))
@@ -68,6 +68,8 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(schedules::list))
         .routes(routes!(guardrails::list))
         .routes(routes!(guardrails::put, guardrails::remove))
+        .routes(routes!(secrets::list))
+        .routes(routes!(secrets::put, secrets::remove))
         .routes(routes!(mailbox::list))
         .routes(routes!(mailbox::show))
         .routes(routes!(approvals::list))

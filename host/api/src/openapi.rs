@@ -32,6 +32,7 @@ use crate::problem::ProblemBody;
         (name = "trials", description = "Shadow reports, backtests, runs as files"),
         (name = "schedules", description = "When workflows run next"),
         (name = "guardrails", description = "The shop's rules on actions"),
+        (name = "secrets", description = "What plugins use in requests and never see"),
         (name = "mailbox", description = "Messages"),
         (name = "approvals", description = "Questions to people"),
         (name = "tokens", description = "Who may use the API"),

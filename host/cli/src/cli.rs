@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     approval, audit, backtest, bench, demo, event, guardrail, install, installation, login, mailbox, model, plugin,
-    run, schedule, serve, shop, token,
+    run, schedule, secret, serve, shop, token,
 };
 
 /// Runs commerce workflows as WebAssembly components that survive crashes and act within guardrails.
@@ -83,6 +83,9 @@ pub enum Command {
     /// The shop's rules on actions.
     #[command(subcommand)]
     Guardrail(guardrail::Guardrail),
+    /// What plugins use in their requests and never see.
+    #[command(subcommand)]
+    Secret(secret::Secret),
     /// Messages that were sent, or would have been.
     #[command(subcommand)]
     Mailbox(mailbox::Mailbox),

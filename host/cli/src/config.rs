@@ -36,6 +36,10 @@ pub struct Config {
     pub callback: Option<CallbackEndpoint>,
     /// Shop → its Shopify webhooks.
     pub shopify: BTreeMap<String, Shopify>,
+    /// Requests of plugins to servers of others.
+    pub http: Http,
+    /// What the shops' secrets are sealed with.
+    pub secrets: Secrets,
     /// How long things are kept, in days.
     pub retention: Retention,
     /// Limits.
@@ -121,6 +125,39 @@ pub struct Shopify {
     /// The store's own name, such as `example.myshopify.com`.
     #[serde(default)]
     pub domain: Option<String>,
+}
+
+/// Requests of plugins to servers of others.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Address ranges that plugins reach although they are private, such as `10.1.0.0/16`: every shop's, as far as its
+    /// operator grants a host there.
+    pub allow: Vec<shopwright_connectors::http::AddressRange>,
+    /// The largest request body, in bytes.
+    pub request_bytes: Option<usize>,
+    /// The largest response body, in bytes.
+    pub response_bytes: Option<usize>,
+    /// Requests at once.
+    pub at_once: Option<usize>,
+    /// Requests at once, of one installation.
+    pub at_once_per_installation: Option<usize>,
+    /// Requests in a second, of one installation to one host.
+    pub per_second: Option<u32>,
+}
+
+/// What the shops' secrets are sealed with.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Secrets {
+    /// 32 random bytes in Base64 (`openssl rand -base64 32`); without it, a key is made in the data folder.
+    pub key: Option<String>,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secrets").field("key", &self.key.as_ref().map(|_| "…")).finish()
+    }
 }
 
 /// How long things are kept, in days.

@@ -11,6 +11,7 @@ mod config;
 mod failure;
 mod output;
 mod profile;
+mod secrets_key;
 
 use std::process::ExitCode;
 

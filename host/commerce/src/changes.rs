@@ -168,6 +168,8 @@ pub async fn changes(
             let outgoing = Outgoing::Reply { ticket: Box::new(answered), text: text.clone() };
             Ok(OwnWrites { outgoing: Some(outgoing), ..writes })
         }
+        // Nothing of the shop's own: the engine sends it.
+        ActionKind::HttpSend(_) => Ok(OwnWrites::default()),
     }
 }
 

@@ -189,7 +189,7 @@ fn reference(body: &[u8]) -> Option<String> {
 }
 
 /// `Retry-After`, as seconds or as a date, in milliseconds from `now`; at most a day.
-fn retry_after(value: &str, now: Millis) -> Option<u64> {
+pub(crate) fn retry_after(value: &str, now: Millis) -> Option<u64> {
     let value = value.trim();
     let wait = match value.parse::<u64>() {
         Ok(seconds) => seconds.saturating_mul(1_000),

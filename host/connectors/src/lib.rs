@@ -1,4 +1,5 @@
-//! Bridges to the world outside: what the host sends ([`callback`], [`smtp`] with [`templates`]), and
+//! Bridges to the world outside: what the host sends ([`callback`], [`smtp`] with [`templates`], and
+//! requests of plugins with [`http`]), and
 //! what platforms send to it ([`webhooks::signature`], [`shopify`]).
 //!
 //! Nothing here decides whether something may be sent, and nothing retries by itself: a sender makes
@@ -8,6 +9,7 @@
 pub mod backoff;
 pub mod callback;
 mod error;
+pub mod http;
 pub mod money;
 mod outcome;
 pub mod shopify;

@@ -164,6 +164,10 @@ impl Interpreter {
             ActionKind::Reply { ticket, text } => Deed::Reply { ticket: ticket.clone(), text: text.clone() },
             ActionKind::Note { ticket, text } => Deed::Note { ticket: ticket.clone(), text: text.clone() },
             ActionKind::Tag { ticket, tags } => Deed::Tags { ticket: ticket.clone(), tags: tags.clone() },
+            ActionKind::HttpSend(request) => {
+                let channel = kind.subject().trim_start_matches("host:").to_owned();
+                Deed::Staff { channel, text: request.reason.clone() }
+            }
         }
     }
 }
@@ -199,7 +203,7 @@ fn reaction(kind: ActionKind) -> Option<Reaction> {
         ActionKind::Reply { ticket, text } => on(ticket, TicketChange::Reply(text)),
         ActionKind::Note { ticket, text } => on(ticket, TicketChange::Note(text)),
         ActionKind::Tag { ticket, tags } => on(ticket, TicketChange::Tags(tags)),
-        ActionKind::NotifyStaff { .. } => None,
+        ActionKind::NotifyStaff { .. } | ActionKind::HttpSend(_) => None,
     }
 }
 

@@ -43,23 +43,9 @@ type Answer = wasmtime::Result<Result<Performed, ActionError>>;
 /// Judges an action and carries it out.
 pub(crate) async fn act(cx: &mut RunCx, kind: ActionKind) -> Answer {
     let action = Action::from(kind);
-    if let Err(reason) = action.validate(&cx.shop.facts, cx.now) {
-        return Ok(Err(ActionError::Invalid(reason)));
-    }
-    let limit = cx.program.workflow(&cx.run.workflow).map_or(u32::MAX, |w| w.effects);
-    cx.effects += 1;
-    if cx.effects > limit {
-        let message = format!("the run asked for more than {limit} actions");
-        return Err(cx.stop(Stop::Fail { code: "too-many-effects", message }));
-    }
-    let id = cx.effect_id();
-    let before = if cx.resumed {
-        match cx.core.store.effect(&cx.run.shop, &id).await {
-            Ok(row) => row,
-            Err(error) => return Err(cx.stop(Stop::Store(error))),
-        }
-    } else {
-        None
+    let (before, id) = match begin(cx, &action).await? {
+        Ok(before) => (before, cx.effect_id()),
+        Err(reason) => return Ok(Err(ActionError::Invalid(reason))),
     };
     if let Some(row) = before {
         match row.state {
@@ -136,6 +122,27 @@ pub(crate) async fn act(cx: &mut RunCx, kind: ActionKind) -> Answer {
     }
 }
 
+/// Checks an action by itself, counts it, and gives the ledger's row of an earlier segment, if it has one. An
+/// error: the action makes no sense.
+pub(crate) async fn begin(cx: &mut RunCx, action: &Action) -> wasmtime::Result<Result<Option<EffectRow>, String>> {
+    if let Err(reason) = action.validate(&cx.shop.facts, cx.now) {
+        return Ok(Err(reason));
+    }
+    let limit = cx.program.workflow(&cx.run.workflow).map_or(u32::MAX, |w| w.effects);
+    cx.effects += 1;
+    if cx.effects > limit {
+        let message = format!("the run asked for more than {limit} actions");
+        return Err(cx.stop(Stop::Fail { code: "too-many-effects", message }));
+    }
+    if !cx.resumed {
+        return Ok(Ok(None));
+    }
+    match cx.core.store.effect(&cx.run.shop, &cx.effect_id()).await {
+        Ok(row) => Ok(Ok(row)),
+        Err(error) => Err(cx.stop(Stop::Store(error))),
+    }
+}
+
 /// Who carries it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Connector {
@@ -173,11 +180,11 @@ fn connector(cx: &RunCx, outgoing: Option<&Outgoing>) -> Connector {
 }
 
 /// What a guardrail would have said, in a trial, beyond yes and no.
-struct Note {
-    rule: String,
+pub(crate) struct Note {
+    pub rule: String,
     /// `ask`, `later`.
-    said: &'static str,
-    words: String,
+    pub said: &'static str,
+    pub words: String,
 }
 
 /// The price before a change of it: with it, reports tell how much was changed.
@@ -212,7 +219,7 @@ fn record(cx: &mut RunCx, writes: OwnWrites, now: Millis) {
 
 /// Whether the shop's guardrails allow it now. In a trial what they would have said beyond yes and no
 /// is given as a note.
-async fn allowed(cx: &mut RunCx, action: &Action) -> wasmtime::Result<Result<Option<Note>, ActionError>> {
+pub(crate) async fn allowed(cx: &mut RunCx, action: &Action) -> wasmtime::Result<Result<Option<Note>, ActionError>> {
     let mut rules = cx.shop.rules();
     let grant = cx
         .grants
@@ -405,7 +412,7 @@ fn tag_of(purpose: Purpose) -> &'static str {
     }
 }
 
-fn new_row(cx: &RunCx, action: &Action, state: EffectState, connector: &str) -> EffectRow {
+pub(crate) fn new_row(cx: &RunCx, action: &Action, state: EffectState, connector: &str) -> EffectRow {
     let now = cx.core.clock.now();
     let tag = match &action.kind {
         ActionKind::SendEmail(Email { purpose, .. }) | ActionKind::SendSms(Sms { purpose, .. }) => tag_of(*purpose),
@@ -434,7 +441,7 @@ fn new_row(cx: &RunCx, action: &Action, state: EffectState, connector: &str) -> 
 }
 
 /// Puts a row into the next flush, and into the feed once that is durable.
-fn keep(cx: &mut RunCx, action: &Action, row: EffectRow) {
+pub(crate) fn keep(cx: &mut RunCx, action: &Action, row: EffectRow) {
     cx.core.metrics.effect(&row.action, row.state);
     if cx.core.is_heard() {
         cx.pending.notices.push(Notice::Effect {
@@ -606,7 +613,7 @@ async fn go_on(cx: &mut RunCx, action: &Action, mut row: EffectRow) -> Answer {
     send(cx, action, row).await
 }
 
-fn wait_for_try(cx: &mut RunCx, row: &EffectRow, next_at: Millis) -> wasmtime::Error {
+pub(crate) fn wait_for_try(cx: &mut RunCx, row: &EffectRow, next_at: Millis) -> wasmtime::Error {
     let reason = row.error.clone().unwrap_or_default();
     let description = WaitFor::Effect { effect: row.id.clone(), reason };
     cx.stop(Stop::Wait(Wait { due_at: Some(next_at), description, ..Wait::default() }))

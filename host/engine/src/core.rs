@@ -16,8 +16,8 @@ use shopwright_sandbox::{HostFunctions, Prepared, Sandbox};
 use tokio::sync::{Notify, broadcast};
 
 use crate::{
-    EngineError, EngineLimits, Retention, Senders, cx::RunCx, ground::Ground, install::Program, metrics::Metrics,
-    notice::Notice, queue::Queue, shop::ShopState, trial::World,
+    EngineError, EngineLimits, Retention, Senders, cx::RunCx, ground::Ground, http::Traffic, install::Program,
+    metrics::Metrics, notice::Notice, queue::Queue, shop::ShopState, trial::World,
 };
 
 /// A component's digest and the hash of what it is granted.
@@ -41,6 +41,8 @@ pub(crate) struct Core {
     /// Held while a version is loaded, an installation changed or a shop created: rare, and never two at once.
     pub changing: tokio::sync::Mutex<()>,
     pub queue: Queue,
+    /// Requests of plugins that are under way.
+    pub traffic: Arc<Traffic>,
     pub metrics: Metrics,
     pub notices: broadcast::Sender<Notice>,
     /// The earliest time at which something may be due.
@@ -76,6 +78,7 @@ impl Core {
             seed,
             senders,
             queue: Queue::new(limits.executing_per_installation),
+            traffic: Traffic::new(limits.http),
             limits,
             retention,
             functions,

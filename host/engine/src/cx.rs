@@ -125,6 +125,9 @@ pub(crate) struct RunCx {
     pub effects: u32,
     /// Whether the call being made has an answer from outside that is not in the store yet.
     pub settled: bool,
+    /// The whole answer of the effect being settled, by its id: the ledger keeps it only where the journal
+    /// cannot.
+    pub whole_answer: Option<(String, String)>,
     /// What the entry of the call being made is marked with.
     pub mark: i64,
     /// Set when a host call unwinds the guest.
@@ -264,9 +267,15 @@ impl RunCx {
     /// As [`RunCx::flush_and_stay`].
     pub async fn settle(&mut self) -> wasmtime::Result<()> {
         self.settled = false;
-        let rows = self.pending.effects.clone();
+        let mut rows = self.pending.effects.clone();
+        let whole = self.whole_answer.take();
         let flushed = self.flush_and_stay().await;
         if matches!(self.stop, Some(Stop::Fenced)) {
+            for row in &mut rows {
+                if let Some((_, answer)) = whole.as_ref().filter(|(id, _)| *id == row.id) {
+                    row.answer = Some(answer.clone());
+                }
+            }
             self.note(rows).await;
         }
         flushed

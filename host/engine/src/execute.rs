@@ -534,6 +534,7 @@ impl RunCx {
             cursor: run.cursor_at_start(),
             effects: 0,
             settled: false,
+            whole_answer: None,
             run,
             journal,
             pending: Pending::default(),

@@ -30,6 +30,8 @@ mod cx;
 mod error;
 mod execute;
 mod ground;
+mod hosts;
+mod http;
 mod install;
 mod intake;
 mod journal;
@@ -40,11 +42,13 @@ mod outbox;
 mod plugins;
 mod queue;
 mod reader;
+mod secrets;
 mod shop;
 mod shops;
 mod timeline;
 mod timers;
 mod trial;
+mod vault;
 mod waits;
 
 use std::sync::{Arc, atomic::Ordering};
@@ -67,10 +71,12 @@ pub use crate::{
     intake::{IncomingEvent, Intake, IntakeRun},
     journal::{Entry, Journal, JournalError},
     notice::Notice,
-    options::{EngineLimits, EngineOptions, Retention, Senders},
+    options::{EngineLimits, EngineOptions, HttpLimits, Retention, Senders},
+    secrets::{NewSecret, SecretInfo},
     shop::{NewShop, Shop},
     timeline::{Timeline, TimelineEntry},
     trial::{Planned, Trial, TrialOptions, World},
+    vault::{Vault, VaultError},
     waits::WaitFor,
 };
 

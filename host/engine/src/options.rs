@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shopwright_connectors::{callback::Callback, smtp::Smtp};
+use shopwright_connectors::{callback::Callback, http::Remote, smtp::Smtp};
 use shopwright_model::Clock;
 use shopwright_sandbox::{GuestLimits, Sandbox};
 use shopwright_store::Store;
+
+use crate::Vault;
 
 /// What an engine is opened with.
 pub struct EngineOptions {
@@ -34,6 +36,10 @@ pub struct Senders {
     pub from: String,
     /// Text messages, staff notices, and a copy of every change for the shop's platform.
     pub callback: Option<Arc<Callback>>,
+    /// Requests of plugins to servers of others. None: there are none.
+    pub http: Option<Arc<dyn Remote>>,
+    /// Seals and opens the shops' secrets. None: none can be set or used.
+    pub vault: Option<Arc<Vault>>,
 }
 
 /// Limits of the engine. A workflow's own limits (manifest) apply where they are lower.
@@ -62,6 +68,29 @@ pub struct EngineLimits {
     pub effect_backoff: Duration,
     /// Longest pause between tries of an effect.
     pub effect_backoff_max: Duration,
+    /// Requests of plugins to servers of others.
+    pub http: HttpLimits,
+}
+
+/// How many requests of plugins go out. A run that has to wait for its turn is put aside: it holds neither an
+/// instance nor a place among those that execute, so a slow server stops nobody else's runs.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpLimits {
+    /// At once, in this process.
+    pub at_once: usize,
+    /// At once, of one installation.
+    pub at_once_per_installation: usize,
+    /// In a second, of one installation to one host, in the long run.
+    pub per_second: u32,
+    /// The most of them that come at once.
+    pub burst: u32,
+}
+
+impl Default for HttpLimits {
+    /// 64 and 16 at once: few beside the runs that execute. 10 a second, and 50 together.
+    fn default() -> Self {
+        Self { at_once: 64, at_once_per_installation: 16, per_second: 10, burst: 50 }
+    }
 }
 
 impl Default for EngineLimits {
@@ -78,6 +107,7 @@ impl Default for EngineLimits {
             effect_attempts: 12,
             effect_backoff: Duration::from_secs(2),
             effect_backoff_max: Duration::from_secs(3_600),
+            http: HttpLimits::default(),
         }
     }
 }

@@ -95,7 +95,7 @@ fn check_beside(state: &ShopState, own: &str, beside: Option<String>) -> Result<
 pub(crate) fn check_grants(program: &Program, grants: Option<&Value>) -> Result<Grants, EngineError> {
     let asked = asked(program);
     let pairs = || asked.iter().map(|(i, f)| (i.as_str(), f.as_str()));
-    let Some(json) = grants else { return Ok(Grants::everything(pairs())) };
+    let Some(json) = grants else { return crate::hosts::settled(program, Grants::everything(pairs())) };
     let grants = Grants::parse(json).map_err(|e| EngineError::invalid("bad-grants", "/grants", e))?;
     let difference = grants.difference(pairs());
     if !difference.missing.is_empty() {
@@ -111,7 +111,7 @@ pub(crate) fn check_grants(program: &Program, grants: Option<&Value>) -> Result<
         let reason = format!("never more than asked: the plugin does not import {}", difference.unused.join(", "));
         return Err(EngineError::invalid("bad-grants", "/grants", reason));
     }
-    Ok(grants)
+    crate::hosts::settled(program, grants)
 }
 
 impl Engine {
@@ -320,8 +320,8 @@ impl Engine {
                     .grants
                     .iter()
                     .filter(|grant| asked.iter().any(|(i, f)| grant.function == format!("{i}.{f}")))
-                    .cloned()
-                    .collect();
+                    .map(|grant| crate::hosts::kept(grant, &before.program, &program))
+                    .collect::<Result<_, _>>()?;
                 serde_json::to_value(kept).map_err(EngineError::internal)?
             }
         };

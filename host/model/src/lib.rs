@@ -4,6 +4,7 @@
 //! not written again anywhere in the host. In JSON (events, imports, the admin API) they have the
 //! same field names in `snake_case`; cases of enums too.
 
+pub mod bytes_text;
 pub mod clock;
 pub mod entity;
 pub mod ids;
@@ -18,7 +19,7 @@ pub mod wit {
 
 pub use wit::exports::shopwright::plugin::handler;
 pub use wit::shopwright::plugin::{
-    carts, catalog, customers, discount_actions, events, inventory, market, messaging, orders, pricing_actions,
+    carts, catalog, customers, discount_actions, events, http, inventory, market, messaging, orders, pricing_actions,
     reviews, support, support_actions, types, workflow,
 };
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use shopwright_model::{
     Millis,
     discount_actions::{Offer, Value},
+    http,
     messaging::{Email, Sms},
     support::{Priority, Status},
     types::Money,
@@ -101,6 +102,8 @@ pub enum ActionKind {
         /// Tags to add.
         tags: Vec<String>,
     },
+    /// `http.send`, for all methods but `get` and `head`. Secrets are placeholders in it.
+    HttpSend(http::Request),
 }
 
 impl From<ActionKind> for Action {
@@ -164,6 +167,8 @@ const TEXT_CHARACTERS: usize = 50_000;
 const REASON_CHARACTERS: usize = 2_000;
 /// The longest id, as the model has it, and the longest name, in bytes.
 const ID_BYTES: usize = 256;
+/// The longest URL, in bytes.
+const URL_BYTES: usize = 8 << 10;
 /// The most tags in one call.
 const TAGS: usize = 50;
 /// The longest tag, in characters.
@@ -171,7 +176,7 @@ const TAG_CHARACTERS: usize = 64;
 
 impl ActionKind {
     /// The names of all actions: `interface.function`.
-    pub const NAMES: [&'static str; 11] = [
+    pub const NAMES: [&'static str; 12] = [
         "messaging.send-email",
         "messaging.send-sms",
         "messaging.notify-staff",
@@ -183,6 +188,7 @@ impl ActionKind {
         "support-actions.reply",
         "support-actions.note",
         "support-actions.tag",
+        "http.send",
     ];
 
     /// `messaging.send-email`.
@@ -200,6 +206,7 @@ impl ActionKind {
             Self::Reply { .. } => 8,
             Self::Note { .. } => 9,
             Self::Tag { .. } => 10,
+            Self::HttpSend(_) => 11,
         }]
     }
 
@@ -209,8 +216,8 @@ impl ActionKind {
         self.name().split_once('.').unwrap_or_default()
     }
 
-    /// Whom or what it is done to, as `type:id`: `customer:42`, `variant:9`, `ticket:7`, `staff:sales`;
-    /// `discount:anyone` for a code that is nobody's in particular.
+    /// Whom or what it is done to, as `type:id`: `customer:42`, `variant:9`, `ticket:7`, `staff:sales`,
+    /// `host:api.example.com`; `discount:anyone` for a code that is nobody's in particular.
     #[must_use]
     pub fn subject(&self) -> String {
         match self {
@@ -226,6 +233,7 @@ impl ActionKind {
             | Self::Reply { ticket, .. }
             | Self::Note { ticket, .. }
             | Self::Tag { ticket, .. } => format!("ticket:{ticket}"),
+            Self::HttpSend(request) => format!("host:{}", crate::hosts::host_of(&request.url)),
         }
     }
 
@@ -239,7 +247,8 @@ impl ActionKind {
             | Self::CreateDiscount(Offer { reason, .. })
             | Self::Assign { reason, .. }
             | Self::SetPriority { reason, .. }
-            | Self::SetStatus { reason, .. } => reason,
+            | Self::SetStatus { reason, .. }
+            | Self::HttpSend(http::Request { reason, .. }) => reason,
             Self::NotifyStaff { .. } | Self::Reply { .. } | Self::Note { .. } | Self::Tag { .. } => "",
         }
     }
@@ -301,6 +310,11 @@ impl ActionKind {
                 }
                 tags.iter().try_for_each(|tag| text("tags", tag, TAG_CHARACTERS))
             }
+            // The rest is looked at by whoever sends it, for reads too.
+            Self::HttpSend(request) => match request.url.len() {
+                0..=URL_BYTES => Ok(()),
+                more => Err(format!("`url` has {more} bytes: at most {URL_BYTES} are allowed")),
+            },
         }
     }
 }

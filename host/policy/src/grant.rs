@@ -6,6 +6,7 @@ use shopwright_model::messaging::Email;
 use crate::{
     action::ActionKind,
     facts::{Facts, Scope, effects_today},
+    hosts::HostPattern,
     rule::is_within,
 };
 
@@ -34,6 +35,12 @@ pub enum GrantError {
         /// Where it makes sense.
         only: &'static str,
     },
+    /// A host that is none.
+    #[error("`http.send` cannot be granted for a host like this: {reason}")]
+    Host {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The same function twice.
     #[error("`{function}` is granted twice; keep one of them")]
     Twice {
@@ -57,6 +64,10 @@ pub struct Grant {
     /// Only these templates (for `messaging.send-email`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub templates: Option<Vec<String>>,
+    /// Only these hosts (for `http.send`), as [`crate::HostPattern`] writes them; those that the manifest asks
+    /// for where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<Vec<String>>,
     /// At most so many effects on one of the shop's local days (for actions).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_day: Option<u32>,
@@ -67,7 +78,7 @@ impl Grant {
     #[must_use]
     pub fn of(interface: &str, function: &str) -> Self {
         let function = format!("{interface}.{function}");
-        Self { function, channels: None, categories: None, templates: None, per_day: None }
+        Self { function, channels: None, categories: None, templates: None, hosts: None, per_day: None }
     }
 
     /// Why this grant does not cover an action of its function; none if it does.
@@ -117,13 +128,20 @@ impl Grant {
                 "`pricing-actions.set-price`",
             ),
             (self.templates.is_some() && !is("messaging.send-email"), "templates", "`messaging.send-email`"),
+            (self.hosts.is_some() && !is("http.send"), "hosts", "`http.send`"),
             (self.per_day.is_some() && !ActionKind::NAMES.contains(&self.function.as_str()), "per_day", "actions"),
         ];
         match wrong.into_iter().find(|(wrong, ..)| *wrong) {
             Some((_, narrowing, only)) => {
                 Err(GrantError::Narrowing { function: self.function.clone(), narrowing, only })
             }
-            None => Ok(()),
+            None => self.hosts.iter().flatten().try_for_each(|host| match HostPattern::parse(host) {
+                Ok(pattern) if pattern.is_any() => {
+                    Err(GrantError::Host { reason: format!("`{host}`: name the hosts one by one") })
+                }
+                Ok(_) => Ok(()),
+                Err(reason) => Err(GrantError::Host { reason }),
+            }),
         }
     }
 }

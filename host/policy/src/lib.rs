@@ -10,6 +10,7 @@
 mod action;
 mod facts;
 mod grant;
+mod hosts;
 mod judge;
 mod percent;
 mod rule;
@@ -22,6 +23,7 @@ pub use facts::{
     CustomerFacts, Facts, Need, PriceChangeFact, Scope, ShopFacts, VariantFacts, counted_facts, counters_of, needs,
 };
 pub use grant::{Difference, Grant, GrantError, Grants};
+pub use hosts::{HostPattern, Reach};
 pub use judge::{GRANT, Verdict, judge};
 pub use percent::Percent;
 pub use rule::{Floor, Mode, PercentOf, Products, QuietThen, Rule, RuleError, RuleKind, Rules, TimeOfDay, Unknown};

@@ -26,8 +26,8 @@ pub use catalogue::Catalogue;
 pub use error::RegistryError;
 pub use lock::Lock;
 pub use manifest::{
-    Concurrency, ConcurrencyRule, Limits, Manifest, ManifestError, Missed, Problem, Retry, Template, Trigger, Workflow,
-    embed, extract,
+    Concurrency, ConcurrencyRule, Limits, Manifest, ManifestError, Missed, Problem, Retry, SecretWanted, Template,
+    Trigger, Workflow, embed, extract,
 };
 pub use permissions::{Difference, Kind, Permission, Risk};
 pub use settings::{Settings, SettingsError};

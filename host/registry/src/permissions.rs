@@ -107,6 +107,7 @@ static ALL: &[Permission] = &[
     row("support-actions", "set-status", Act, Medium, ("sorts", "tickets"), "resolves, closes and reopens support tickets"),
     row("support-actions", "note", Act, Low, ("sorts", "tickets"), "writes internal notes on support tickets"),
     row("support-actions", "tag", Act, Low, ("sorts", "tickets"), "tags support tickets"),
+    row("http", "send", Act, High, ("", ""), "sends requests to servers outside, to the hosts named below"),
     row("workflow", "emit", Own, Medium, ("publishes", "events"), "publishes events that can start other workflows"),
     row("workflow", "ask", Own, Low, ("asks", "people"), "asks a person to decide"),
     row("workflow", "start", Own, Low, ("", ""), "starts its own other workflows"),
@@ -193,7 +194,8 @@ pub fn summary_with_hosts(permissions: &[Permission], hosts: &[String]) -> Strin
         }
     }
     if !hosts.is_empty() {
-        clauses.push(("calls", hosts.iter().map(String::as_str).collect()));
+        let words = hosts.iter().map(|host| if host == "*" { "hosts that you name" } else { host.as_str() });
+        clauses.push(("calls", words.collect()));
     }
     let clauses: Vec<String> =
         clauses.iter().map(|(verb, objects)| format!("{verb} {}", joined(objects)).trim_end().to_owned()).collect();

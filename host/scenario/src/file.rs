@@ -4,7 +4,10 @@ use serde::Deserialize;
 use shopwright_model::EntityKind;
 use toml::{Spanned, Table, Value};
 
-use crate::error::{ScenarioError, Source};
+use crate::{
+    error::{ScenarioError, Source},
+    remote::Exchange,
+};
 
 /// A scenario as written.
 #[derive(Debug, Default, Deserialize)]
@@ -42,6 +45,9 @@ pub(crate) struct Scenario {
     engagement: Vec<Spanned<Table>>,
     #[serde(default)]
     discount: Vec<Spanned<Table>>,
+    /// Requests to servers of others, and what answers them.
+    #[serde(default)]
+    pub http: Vec<Spanned<Exchange>>,
     #[serde(default)]
     pub step: Vec<Spanned<Step>>,
     /// What became of the runs, in the order they began.

@@ -43,6 +43,16 @@
 //!   known already, what changes) and `concerns`, `start` (a workflow, by hand) with `input`, or `answer`
 //!   (to the one open question). `expect` lists the actions since the step before, in order: none, if it
 //!   is left out. `waits` lists what the runs wait for then, if it is there.
+//! - `[[http]]`: a server of others, for plugins that call one: part of the `request` (`method`, `url`,
+//!   `headers`, `body`) and the `answer` (`status`, `headers`, `body`, or `error`: `connect`, `dns`, `tls`, `lost`,
+//!   `timeout`). Each is expected once, or as often as `times` says, or however often with `any = true`. A request
+//!   that none expects fails the scenario. Secrets stay placeholders:
+//!
+//!   ```toml
+//!   [[http]]
+//!   request = { method = "POST", url = "https://crm.example.com/contacts", body = { email = "ann@example.com" } }
+//!   answer = { status = 201, body = { id = "7" } }
+//!   ```
 //! - `[[run]]`: what became of every run, in the order they began: `workflow`, `state` (`done` unless told),
 //!   part of its `outcome` or `error`. Left out, no run may have failed.
 //!
@@ -57,6 +67,7 @@ mod fill;
 mod look;
 mod matching;
 mod play;
+mod remote;
 mod report;
 mod template;
 mod time;

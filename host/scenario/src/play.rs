@@ -21,6 +21,7 @@ use crate::{
     file::{Guardrails, Scenario, Step},
     fill::{Filler, id_of, json_of, json_of_table},
     look::{self, Seen},
+    remote::Servers,
     report::Failure,
     time::{point, span},
 };
@@ -76,6 +77,7 @@ struct Stage {
     clock: VirtualClock,
     begin: Millis,
     installation: String,
+    servers: Arc<Servers>,
     filler: std::sync::Mutex<Filler>,
 }
 
@@ -106,12 +108,17 @@ impl Stage {
         let options = StoreOptions { clock: Arc::new(clock.clone()), readers: 1, ..StoreOptions::default() };
         let store = Store::open("sqlite::memory:", options).await;
         let store = store.map_err(|error| broken(&error, "this is a fault of the host, not of the scenario"))?;
+        let servers = Servers::new(manifest);
+        servers.expect(script.source, &script.scenario.http, true)?;
+        if let Some((source, scenario)) = script.base {
+            servers.expect(source, &scenario.http, false)?;
+        }
         let options = EngineOptions {
             store,
             sandbox: sandbox.clone(),
             clock: Arc::new(clock.clone()),
             seed: 1,
-            senders: Senders::default(),
+            senders: Senders { http: Some(servers.clone()), ..Senders::default() },
             limits: EngineLimits::default(),
             retention: Retention::default(),
         };
@@ -127,8 +134,14 @@ impl Stage {
         engine.start_in_virtual_time();
 
         let filler = Filler::new(begin, &currency);
-        let stage =
-            Stage { engine, clock, begin, installation: manifest.name.clone(), filler: std::sync::Mutex::new(filler) };
+        let stage = Stage {
+            engine,
+            clock,
+            begin,
+            installation: manifest.name.clone(),
+            servers,
+            filler: std::sync::Mutex::new(filler),
+        };
         stage.furnish(script).await?;
         stage.install(component, manifest, script).await?;
         Ok(stage)
@@ -188,7 +201,18 @@ impl Stage {
 
     async fn install(&self, component: &[u8], manifest: &Manifest, script: &Script<'_>) -> Result<(), ScenarioError> {
         let added = self.engine.add_component(SHOP, component.to_vec(), "scenario").await;
-        added.map_err(|error| script.source.error(0, error.to_string(), "correct the plugin and build it again"))?;
+        let added = added
+            .map_err(|error| script.source.error(0, error.to_string(), "correct the plugin and build it again"))?;
+        // A plugin that leaves its hosts to the operator is granted those that the scenario answers for.
+        let grants = manifest.http.iter().any(|host| host == "*").then(|| {
+            let names = added.permissions.iter().map(shopwright_registry::Permission::name);
+            let grants = names.filter(|name| !name.starts_with("workflow.") && !name.starts_with("memory."));
+            let of = |name: String| match name.as_str() {
+                "http.send" => json!({ "function": name, "hosts": self.servers.hosts() }),
+                _ => json!({ "function": name }),
+            };
+            Value::Array(grants.map(of).collect())
+        });
         let mut settings = Map::new();
         let (mut place, mut file) = (0, script.source);
         for (source, scenario) in script.parts() {
@@ -202,7 +226,7 @@ impl Stage {
             plugin: manifest.name.clone(),
             version: None,
             settings: Value::Object(settings),
-            grants: None,
+            grants,
             mode: None,
             beside: None,
         };
@@ -238,6 +262,7 @@ impl Stage {
                 );
             }
         }
+        failures.extend(self.servers.failures());
         let fault = |error: EngineError| Box::new(source.error(0, error.to_string(), "this is a fault of the host"));
         let runs = look::runs(&self.engine).await.map_err(fault)?;
         failures.extend(look::compare_runs(source, scenario, &runs));
@@ -245,7 +270,9 @@ impl Stage {
         let mut timelines = Vec::new();
         for run in &runs {
             let Some(timeline) = self.engine.timeline(SHOP, run.id).await.map_err(fault)? else { continue };
-            let calls = timeline.entries.iter().map(|entry| entry.call.clone());
+            // The journal names a request that only reads by what it does, the import is one.
+            let named = |call: &str| if call == "http.get" { "http.send" } else { call }.to_owned();
+            let calls = timeline.entries.iter().map(|entry| named(&entry.call));
             used.entry(run.workflow.clone()).or_default().extend(calls);
             if !failures.is_empty() {
                 timelines.push(look::timeline(&timeline, self.begin));

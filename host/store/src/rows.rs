@@ -153,6 +153,25 @@ pub struct Token {
     pub revoked_at: Option<Millis>,
 }
 
+/// A secret of a shop, sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretRow {
+    /// Shop.
+    pub shop: String,
+    /// What plugins call it by.
+    pub name: String,
+    /// The sealed value, as text.
+    pub value: String,
+    /// Hosts that it may be sent to: JSON list.
+    pub hosts: String,
+    /// Installations that may use it: JSON list, `null` for every one.
+    pub installations: String,
+    /// When it was first set.
+    pub created_at: Millis,
+    /// When it was last set.
+    pub updated_at: Millis,
+}
+
 /// A guardrail of a shop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardrailRow {

@@ -161,6 +161,11 @@ impl Ctx {
         Prices(())
     }
 
+    /// Requests to servers of others.
+    pub fn http(&self) -> Http {
+        Http(())
+    }
+
     /// Discount codes.
     pub fn discounts(&self) -> Discounts {
         Discounts(())

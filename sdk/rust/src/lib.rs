@@ -108,6 +108,9 @@
 //! files, sockets or clocks. Every action passes the shop's guardrails: one that is forbidden comes back
 //! as [`ActionError::Denied`]; take it as an answer with [`OrRefused::or_refused`], or let `?` end the run.
 //!
+//! Servers of others are reached with [`Ctx::http`], at the hosts that `http` in `plugin.toml` names: `http =
+//! ["api.example.com"]`. API keys are placeholders that the host fills in; see [`Http`].
+//!
 //! # What makes it durable
 //!
 //! Each call's answer is kept in the run's journal. After a wait or a crash the function runs again from
@@ -258,6 +261,11 @@ pub mod discounts {
     pub use crate::bindings::shopwright::plugin::discount_actions::{Created, Offer, Value};
 }
 
+/// Requests to servers of others.
+pub mod http {
+    pub use crate::shop::http_types::{Header, HttpError, Method, Request, Response};
+}
+
 /// The run's log.
 pub mod log {
     pub use crate::bindings::shopwright::plugin::workflow::Level;
@@ -275,6 +283,7 @@ pub mod prelude {
         discounts::Offer,
         event::*,
         hours,
+        http::{HttpError, Method},
         log::Level as LogLevel,
         messaging::{Email, Sms},
         minutes, seconds, settings, weeks,

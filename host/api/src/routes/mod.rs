@@ -13,6 +13,7 @@ pub mod openapi;
 pub mod plugins;
 pub mod runs;
 pub mod schedules;
+pub mod secrets;
 pub mod shops;
 pub mod tokens;
 pub mod trials;

@@ -7,7 +7,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use shopwright_engine::VersionInfo;
 use shopwright_model::Millis;
-use shopwright_registry::Permission;
+use shopwright_registry::{Permission, SecretWanted};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -42,6 +42,8 @@ pub struct VersionView {
     pub permissions: Vec<PermissionView>,
     /// The hosts it asks to call.
     pub http: Vec<String>,
+    /// The secrets it wants: what they are, and where they are sent.
+    pub secrets: Vec<SecretWantedView>,
     /// Its workflows.
     pub workflows: Vec<WorkflowView>,
     /// JSON Schema of its settings.
@@ -108,11 +110,29 @@ impl From<VersionInfo> for VersionView {
             summary,
             permissions: permissions.iter().map(Into::into).collect(),
             http: manifest.http,
+            secrets: manifest.secrets.into_iter().map(Into::into).collect(),
             workflows: workflows.collect(),
             settings_schema: manifest.settings,
             source,
             created_at,
         }
+    }
+}
+
+/// A secret that a plugin wants to be set. It never sees the value.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SecretWantedView {
+    /// The name it is set under.
+    pub name: String,
+    /// What it is and where to get it.
+    pub title: String,
+    /// Where it is sent.
+    pub hosts: Vec<String>,
+}
+
+impl From<SecretWanted> for SecretWantedView {
+    fn from(SecretWanted { name, title, hosts }: SecretWanted) -> Self {
+        Self { name, title, hosts }
     }
 }
 
@@ -230,6 +250,8 @@ pub struct PermissionsView {
     pub permissions: Vec<PermissionView>,
     /// The hosts it asks to call.
     pub http: Vec<String>,
+    /// The secrets it wants: what they are, and where they are sent.
+    pub secrets: Vec<SecretWantedView>,
 }
 
 /// Says what a plugin may do, in words
@@ -251,6 +273,6 @@ pub async fn permissions(
         None => own.max_by(|a, b| a.manifest.version.cmp(&b.manifest.version)),
     };
     let view: VersionView = found.ok_or_else(|| Problem::no_such("plugin"))?.into();
-    let VersionView { plugin, version, summary, permissions, http, .. } = view;
-    Ok(axum::Json(PermissionsView { plugin, version, summary, permissions, http }))
+    let VersionView { plugin, version, summary, permissions, http, secrets, .. } = view;
+    Ok(axum::Json(PermissionsView { plugin, version, summary, permissions, http, secrets }))
 }

@@ -6,6 +6,7 @@ mod events;
 mod feed;
 mod model;
 mod plugins;
+mod secrets;
 mod support;
 mod tokens;
 mod webhooks;

@@ -6,7 +6,7 @@ use axum::{Router, body::Body, http::Request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use shopwright_api::{ApiOptions, ApiState, ShopifyAccess};
-use shopwright_engine::{Engine, EngineLimits, EngineOptions, NewShop, Retention, Senders};
+use shopwright_engine::{Engine, EngineLimits, EngineOptions, NewShop, Retention, Senders, Vault};
 use shopwright_model::VirtualClock;
 use shopwright_sandbox::{Sandbox, SandboxOptions};
 use shopwright_store::{Store, StoreOptions};
@@ -83,7 +83,7 @@ impl Host {
             sandbox: sandbox.expect("a sandbox"),
             clock: Arc::new(clock.clone()),
             seed: 1,
-            senders: Senders::default(),
+            senders: Senders { vault: Some(Arc::new(Vault::new(&[7; 32]).expect("a key"))), ..Senders::default() },
             limits,
             retention: Retention::default(),
         })

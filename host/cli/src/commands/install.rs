@@ -67,6 +67,7 @@ pub async fn run(context: &Context, args: Install) -> Result {
         if !context.global.json {
             output::line(format!("{name} {version} {}.", cell(&asked["summary"])));
             plugin::print_permissions(asked["permissions"].as_array().map_or(&[], Vec::as_slice), &asked["http"]);
+            plugin::print_secrets(&asked["secrets"]);
         }
         if !confirm(&format!("Enable {name} {version} with these permissions?"))? {
             return Err(Failure::new("not-confirmed", "nothing was installed").remedy("Say yes, or pass --yes."));
@@ -87,6 +88,36 @@ pub async fn run(context: &Context, args: Install) -> Result {
         let (id, mode) = (cell(&installed["id"]), cell(&installed["mode"]));
         output::line(format!("{name} {version} is installed as {id}, {mode}"));
     });
+    if context.global.json {
+        return Ok(());
+    }
+    missing_secrets(&client, &asked["secrets"], &cell(&answer["id"])).await
+}
+
+/// Says which secrets the plugin wants that are not set for it, and the command that sets each.
+async fn missing_secrets(client: &Client, wanted: &Value, installation: &str) -> Result {
+    let wanted = wanted.as_array().map_or(&[][..], Vec::as_slice);
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let known = client.get(&["secrets"], &[]).await?;
+    let usable = |name: &Value| {
+        super::items(&known).iter().any(|secret| {
+            let may = &secret["installations"];
+            secret["name"] == *name
+                && (may.is_null() || may.as_array().is_some_and(|ids| ids.iter().any(|id| id == installation)))
+        })
+    };
+    for secret in wanted.iter().filter(|secret| !usable(&secret["name"])) {
+        let hosts: Vec<String> =
+            secret["hosts"].as_array().into_iter().flatten().map(|host| format!(" --host '{}'", cell(host))).collect();
+        output::line(format!("It needs {}. Set it with:", cell(&secret["title"])));
+        output::line(format!(
+            "  shopwright secret set {}{} --installation {installation}",
+            cell(&secret["name"]),
+            hosts.concat()
+        ));
+    }
     Ok(())
 }
 

@@ -21,6 +21,7 @@ pub mod plugin_test;
 pub mod run;
 pub mod run_bundle;
 pub mod schedule;
+pub mod secret;
 pub mod serve;
 pub mod shop;
 pub mod span;
@@ -75,6 +76,7 @@ pub fn run(cli: Cli) -> Result {
         Command::Backtest(args) => client_side(backtest::run(&context, args)),
         Command::Model(args) => client_side(model::run(&context, args)),
         Command::Guardrail(args) => client_side(guardrail::run(&context, args)),
+        Command::Secret(args) => client_side(secret::run(&context, args)),
         Command::Mailbox(args) => client_side(mailbox::run(&context, args)),
         Command::Approval(args) => client_side(approval::run(&context, args)),
         Command::Schedule(args) => client_side(schedule::run(&context, args)),

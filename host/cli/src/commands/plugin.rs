@@ -188,6 +188,20 @@ pub fn print_permissions(permissions: &[Value], http: &Value) {
     }
     table.print("It asks for nothing.");
     for host in http.as_array().into_iter().flatten() {
-        output::line(format!("calls {}", cell(host)));
+        let host = cell(host);
+        output::line(if host == "*" { "calls hosts that you name".into() } else { format!("calls {host}") });
+    }
+}
+
+/// The secrets that a plugin wants: as a manifest or the API has them.
+pub fn print_secrets(secrets: &Value) {
+    for secret in secrets.as_array().into_iter().flatten() {
+        let hosts: Vec<String> = secret["hosts"].as_array().into_iter().flatten().map(cell).collect();
+        output::line(format!(
+            "wants the secret {} for {}: {}",
+            cell(&secret["name"]),
+            hosts.join(", "),
+            cell(&secret["title"])
+        ));
     }
 }

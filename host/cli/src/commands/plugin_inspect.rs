@@ -8,7 +8,7 @@ use shopwright_registry::permissions;
 
 use super::{
     Context,
-    plugin::{print_permissions, trigger_words},
+    plugin::{print_permissions, print_secrets, trigger_words},
     plugin_build::{inspect, permissions_of, sandbox, size},
 };
 use crate::{
@@ -72,6 +72,7 @@ pub fn run(context: &Context, args: Inspect) -> Result {
         }
         output::line(format!("It {summary}."));
         print_permissions(&permissions, &json!(hosts));
+        print_secrets(&answer["manifest"]["secret"]);
     });
     Ok(())
 }

@@ -10,8 +10,14 @@ use std::{
 
 use clap::Args;
 use shopwright_api::{ApiOptions, ApiState, ShopifyAccess};
-use shopwright_connectors::{callback, callback::Callback, smtp, smtp::Smtp};
-use shopwright_engine::{Engine, EngineLimits, EngineOptions, NewShop, Retention, Senders};
+use shopwright_connectors::{
+    callback,
+    callback::Callback,
+    http::{HttpOptions, HttpOut, Remote},
+    smtp,
+    smtp::Smtp,
+};
+use shopwright_engine::{Engine, EngineLimits, EngineOptions, HttpLimits, NewShop, Retention, Senders};
 use shopwright_model::{Clock, SystemClock};
 use shopwright_sandbox::{Sandbox, SandboxOptions};
 use shopwright_store::{Store, StoreOptions};
@@ -20,7 +26,7 @@ use tokio::net::TcpListener;
 use crate::{
     config::{self, Config, LogFormat, MetricsAccess},
     failure::{Failure, Result, at_file},
-    output, profile,
+    output, profile, secrets_key,
 };
 
 /// Runs draw their randomness from this and their id, so it must never change for a database.
@@ -29,7 +35,7 @@ const SEED: u64 = 0x5348_4f50_5752_4947;
 /// How the host is run. Flags go before environment variables, and those before `shopwright.toml`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  shopwright serve\n  shopwright serve --listen 0.0.0.0:8787 --database postgres://shopwright@db/shopwright --log-format json\n\nThe first start creates a shop and prints an owner's token, once."
+    after_help = "Example:\n  shopwright serve\n  shopwright serve --listen 0.0.0.0:8787 --database postgres://shopwright@db/shopwright --log-format json\n\nThe first start creates a shop and prints an owner's token, once. The shops' secrets are sealed with `[secrets] key` of\nshopwright.toml, $SHOPWRIGHT_SECRETS_KEY, or a key that is made in the data folder."
 )]
 pub struct Serve {
     /// The settings file [default: shopwright.toml if it is there].
@@ -142,6 +148,10 @@ fn settings(args: Serve) -> Result<Settings> {
     if let Some(secret) = args.shopify_secret {
         file.shopify.entry(file.shop.id.clone()).or_default().secrets.insert(0, secret);
     }
+    // No flag: others on the machine see what stands on a command line.
+    if let Ok(key) = std::env::var("SHOPWRIGHT_SECRETS_KEY") {
+        file.secrets.key = Some(key);
+    }
     let log_format = args.log_format.or(file.log.format).unwrap_or(LogFormat::Text);
     let log = args.log.or(file.log.level.take()).unwrap_or_else(|| "info".into());
     let (ready_file, token_file) = (args.ready_file, args.token_file);
@@ -184,8 +194,8 @@ async fn serve(settings: Settings, began: Instant) -> Result {
         sandbox,
         clock: clock.clone(),
         seed: SEED,
-        senders: senders(&settings.file)?,
-        limits: limits(&settings.file.limits),
+        senders: senders(&settings)?,
+        limits: limits(&settings.file),
         retention: retention(&settings.file.retention),
     })
     .await
@@ -251,7 +261,8 @@ async fn first_start(engine: &Engine, settings: &Settings, address: SocketAddr, 
     Ok(())
 }
 
-fn senders(config: &Config) -> Result<Senders> {
+fn senders(settings: &Settings) -> Result<Senders> {
+    let config = &settings.file;
     let wrong = |error: shopwright_connectors::ConnectorError| Failure::new("bad-config", error.to_string());
     let smtp = config
         .smtp
@@ -266,16 +277,43 @@ fn senders(config: &Config) -> Result<Senders> {
         .transpose()
         .map_err(wrong)?;
     let from = config.smtp.as_ref().map(|server| server.from.clone()).unwrap_or_default();
-    Ok(Senders { smtp: smtp.map(Arc::new), from, callback: callback.map(Arc::new) })
+    let defaults = HttpOptions::default();
+    let http = HttpOut::new(HttpOptions {
+        allow: config.http.allow.clone(),
+        request_bytes: config.http.request_bytes.unwrap_or(defaults.request_bytes),
+        response_bytes: config.http.response_bytes.unwrap_or(defaults.response_bytes),
+        ..defaults
+    });
+    let http = match http {
+        Ok(http) => Some(Arc::new(http) as Arc<dyn Remote>),
+        Err(error) => {
+            tracing::warn!(%error, "plugins can send no requests");
+            None
+        }
+    };
+    let shared = settings.database.starts_with("postgres");
+    let vault = secrets_key::vault(config.secrets.key.as_deref(), &settings.data_dir, shared)?.map(Arc::new);
+    Ok(Senders { smtp: smtp.map(Arc::new), from, callback: callback.map(Arc::new), http, vault })
 }
 
-fn limits(own: &config::Limits) -> EngineLimits {
+fn limits(config: &Config) -> EngineLimits {
+    let own = &config.limits;
     let defaults = EngineLimits::default();
+    let http = HttpLimits {
+        at_once: config.http.at_once.unwrap_or(defaults.http.at_once),
+        at_once_per_installation: config
+            .http
+            .at_once_per_installation
+            .unwrap_or(defaults.http.at_once_per_installation),
+        per_second: config.http.per_second.unwrap_or(defaults.http.per_second),
+        ..defaults.http
+    };
     EngineLimits {
         executing: own.executing.unwrap_or(defaults.executing),
         queued: own.queued.unwrap_or(defaults.queued),
         journal_entries: own.journal_entries.unwrap_or(defaults.journal_entries),
         effects: own.effects.unwrap_or(defaults.effects),
+        http,
         ..defaults
     }
 }

@@ -1,6 +1,7 @@
-//! What a guest's host calls do. `workflow` and `memory` are the engine's own; reads and actions come
+//! What a guest's host calls do. `workflow`, `memory` and `http` are the engine's own; reads and actions come
 //! from `shopwright_commerce` through [`surface`].
 
+pub(crate) mod http;
 pub(crate) mod memory;
 pub(crate) mod surface;
 pub(crate) mod workflow;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Arc<HostFunctions<RunCx>> {
         let mut functions = HostFunctions::new();
         workflow::register(&mut functions);
         memory::register(&mut functions);
+        http::register(&mut functions);
         let mut surface = surface::Linked(functions);
         shopwright_commerce::register(&mut surface);
         Arc::new(surface.0)

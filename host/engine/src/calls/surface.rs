@@ -19,7 +19,7 @@ pub(crate) struct Linked(pub HostFunctions<RunCx>);
 /// A WIT result in the journal: MessagePack has no result of its own.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Kept<T, E> {
+pub(crate) enum Kept<T, E> {
     Ok(T),
     Err(E),
 }

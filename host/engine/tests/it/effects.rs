@@ -24,7 +24,7 @@ fn by_callback(receiver: &Receiver) -> Setup {
 
 fn by_mail(server: &MailServer) -> Setup {
     let smtp = Smtp::new(&server.url(), Timeouts::default()).expect("a mail server");
-    let senders = Senders { smtp: Some(Arc::new(smtp)), from: "Shop <shop@example.com>".into(), callback: None };
+    let senders = Senders { smtp: Some(Arc::new(smtp)), from: "Shop <shop@example.com>".into(), ..Senders::default() };
     Setup { senders, ..Setup::default() }
 }
 

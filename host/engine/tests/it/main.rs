@@ -7,6 +7,7 @@ mod crash;
 mod effects;
 mod faults;
 mod guardrails;
+mod http;
 #[path = "../../../../tests/support/mail.rs"]
 mod mail;
 #[path = "../../../../tests/support/probe.rs"]

@@ -170,6 +170,27 @@ impl Manifest {
             }
             check.unique(at!["http", index], host, &mut hosts, "hosts");
         }
+        check.count(at!["secret"], self.secrets.len());
+        let mut names = HashSet::new();
+        for (index, secret) in self.secrets.iter().enumerate() {
+            let known = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+            if !(1..=MAX_NAME).contains(&secret.name.len()) || !secret.name.bytes().all(known) {
+                let message = format!("\"{}\" is not a secret's name", secret.name);
+                check.problem(at!["secret", index, "name"], message, "write letters, digits, hyphens and underscores");
+            }
+            check.unique(at!["secret", index, "name"], &secret.name, &mut names, "secrets");
+            check.text(at!["secret", index, "title"], &secret.title, MAX_SUMMARY);
+            if secret.hosts.is_empty() {
+                let remedy = "name the hosts that it is sent to, as in http";
+                check.problem(at!["secret", index, "hosts"], "no host is named", remedy);
+            }
+            for (place, host) in secret.hosts.iter().enumerate() {
+                if !self.http.contains(host) {
+                    let message = format!("\"{host}\" is none of the hosts in http");
+                    check.problem(at!["secret", index, "hosts", place], message, "add it to http, or remove it here");
+                }
+            }
+        }
         if let Some(schema) = &self.settings
             && let Err(error) = Settings::compile(schema)
         {
@@ -337,7 +358,7 @@ fn is_event_kind(kind: &str) -> bool {
         })
 }
 
-/// `host` or `host:port`, an address in place of the host too. What is wrong and what to do otherwise.
+/// `host`, `host:port`, `*.domain` or `*`; an address in place of the host too. What is wrong and what to do otherwise.
 fn check_host(text: &str) -> Result<(), (String, String)> {
     let wrong = |why: &str, remedy: &str| Err((format!("\"{text}\" is not a host: {why}"), remedy.to_owned()));
     let name_alone = "write the host alone, such as \"api.example.com\" or \"api.example.com:8443\"";
@@ -347,8 +368,18 @@ fn check_host(text: &str) -> Result<(), (String, String)> {
     if text.contains(['/', '?', '#', '@']) {
         return wrong("it has more than a host", name_alone);
     }
+    // Whatever the operator names.
+    if text == "*" {
+        return Ok(());
+    }
+    let whole = text;
+    let text = text.strip_prefix("*.").unwrap_or(text);
     if text.contains('*') {
-        return wrong("it has a wildcard", "name each host: an operator grants hosts one by one");
+        return wrong("it has a wildcard within", "write `*.example.com` for all that is below, or name each host");
+    }
+    let bare = text.split(':').next().unwrap_or_default();
+    if whole != text && (!bare.contains('.') || bare.parse::<Ipv4Addr>().is_ok() || bare.starts_with('[')) {
+        return wrong("behind `*.` stands no domain", "write a domain of two labels or more, such as `*.example.com`");
     }
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
@@ -402,16 +433,25 @@ mod tests {
 
     #[test]
     fn hosts_are_told_from_what_is_none() {
-        for good in
-            ["api.example.com", "api.example.com:8443", "localhost", "10.0.0.1:80", "[::1]:8080", "[2001:db8::1]"]
-        {
+        for good in [
+            "api.example.com",
+            "api.example.com:8443",
+            "localhost",
+            "10.0.0.1:80",
+            "[::1]:8080",
+            "[2001:db8::1]",
+            "*",
+            "*.example.com",
+        ] {
             assert_eq!(check_host(good), Ok(()), "{good}");
         }
         for (bad, why) in [
             ("https://api.example.com", "scheme"),
             ("api.example.com/v1", "more than a host"),
             ("user@example.com", "more than a host"),
-            ("*.example.com", "wildcard"),
+            ("a.*.example.com", "wildcard"),
+            ("*.com", "no domain"),
+            ("*.1.2.3.4", "no domain"),
             ("Example.com", "capitals"),
             ("example.com:0", "port"),
             ("example.com:+80", "port"),

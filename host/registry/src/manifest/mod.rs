@@ -44,9 +44,13 @@ pub struct Manifest {
     /// For finding it in a catalogue; written like `name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<String>,
-    /// Hosts it wants to call, each `host` or `host:port`.
+    /// Hosts it wants to call: each `host`, `host:port`, `*.domain` (all below it), or `*` for those that the
+    /// operator names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<String>,
+    /// Secrets that it writes as placeholders into its requests.
+    #[serde(default, rename = "secret", skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretWanted>,
     /// JSON Schema (2020-12) of its settings, always of an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Value>,
@@ -210,6 +214,18 @@ pub struct Template {
     /// HTML or MJML body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
+}
+
+/// A secret that a plugin wants to be set. It never sees the value: it writes `{{secret:NAME}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretWanted {
+    /// Letters, digits, `-` and `_`; unique in the plugin.
+    pub name: String,
+    /// What it is and where to get it, for the operator.
+    pub title: String,
+    /// Where it is sent: hosts among those of `http`.
+    pub hosts: Vec<String>,
 }
 
 impl Manifest {

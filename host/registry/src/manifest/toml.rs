@@ -10,7 +10,7 @@ use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::check::{MAX_TEMPLATE, Step};
-use super::{Concurrency, Limits, Manifest, ManifestError, Missed, Retry, Template, Trigger, Workflow};
+use super::{Concurrency, Limits, Manifest, ManifestError, Missed, Retry, SecretWanted, Template, Trigger, Workflow};
 use crate::json_place;
 use crate::settings::Settings;
 
@@ -37,6 +37,8 @@ struct File {
     categories: Vec<String>,
     #[serde(default)]
     http: Vec<String>,
+    #[serde(default)]
+    secret: Vec<SecretWanted>,
     #[serde(default)]
     settings: SettingsTable,
     #[serde(default)]
@@ -303,6 +305,7 @@ impl Reading<'_, '_> {
             homepage: file.homepage,
             categories: file.categories,
             http: file.http,
+            secrets: file.secret,
             settings,
             workflows,
             templates,

@@ -15,6 +15,12 @@ CREATE TABLE guardrails (
     shop TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, rule TEXT COLLATE "C" NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (shop, id)
 );
 
+-- What plugins use and never see. `value` is sealed; what it is bound to is sealed with it.
+CREATE TABLE secrets (
+    shop TEXT COLLATE "C" NOT NULL, name TEXT COLLATE "C" NOT NULL, value TEXT COLLATE "C" NOT NULL, hosts TEXT COLLATE "C" NOT NULL, installations TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (shop, name)
+);
+
 -- What happened. `seq` is the order of acceptance, without gaps in visibility: a reader that has seen n has seen all below.
 CREATE TABLE events (
     seq BIGINT PRIMARY KEY, shop TEXT COLLATE "C" NOT NULL, source TEXT COLLATE "C" NOT NULL, id TEXT COLLATE "C" NOT NULL, kind TEXT COLLATE "C" NOT NULL,

@@ -20,6 +20,12 @@ CREATE TABLE guardrails (
     shop TEXT NOT NULL, id TEXT NOT NULL, rule TEXT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (shop, id)
 );
 
+-- What plugins use and never see. `value` is sealed; what it is bound to is sealed with it.
+CREATE TABLE secrets (
+    shop TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, hosts TEXT NOT NULL, installations TEXT NOT NULL,
+    created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, PRIMARY KEY (shop, name)
+);
+
 -- What happened. `seq` is the order of acceptance, without gaps in visibility: a reader that has seen n has seen all below.
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY, shop TEXT NOT NULL, source TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL,

@@ -8,6 +8,7 @@ mod imports;
 mod plugins;
 mod retention;
 mod schedules;
+mod secrets;
 mod shops;
 
 pub(crate) use audit::append;

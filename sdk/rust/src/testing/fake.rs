@@ -425,6 +425,31 @@ pub mod messaging {
     }
 }
 
+pub mod http {
+    use super::*;
+    use crate::http::{HttpError, Method, Request, Response};
+
+    pub fn send(request: &Request) -> Result<Response, HttpError> {
+        if !matches!(request.method, Method::Get | Method::Head) {
+            act(Action::Http(request.clone())).map_err(|error| match error {
+                ActionError::Denied(words) => HttpError::Denied(words),
+                ActionError::NotApproved(words) => HttpError::NotApproved(words),
+                ActionError::Invalid(reason) => HttpError::BadRequest(reason),
+                ActionError::Unavailable(reason) => HttpError::Connect(reason),
+                ActionError::Unknown(reason) => HttpError::Unknown(reason),
+            })?;
+        }
+        let remote = with(|state| {
+            state.requests.push(request.clone());
+            state.remote.clone()
+        });
+        match remote {
+            Some(remote) => remote(request),
+            None => Err(HttpError::Connect("nothing answers in this test: say what with Host::remote".into())),
+        }
+    }
+}
+
 pub mod pricing_actions {
     use super::*;
     use crate::{Money, market::PriceChange};

@@ -52,6 +52,7 @@ use std::{
 use crate::{
     ActionError, Ctx, Decision, Duration, Event, FromTrigger, Mode, Money, Outcome, Result, RunInfo, Timestamp,
     discounts::Offer,
+    http::{Header, HttpError, Request, Response},
     messaging::{Email, Sms},
     settings::Settings,
     support::{Priority, Status},
@@ -74,6 +75,7 @@ pub enum Action {
     Reply { ticket: String, text: String },
     Note { ticket: String, text: String },
     Tag { ticket: String, tags: Vec<String> },
+    Http(Request),
 }
 
 /// An event that a workflow published.
@@ -95,6 +97,7 @@ pub struct Started {
 }
 
 type Judge = dyn Fn(&Action) -> Result<(), ActionError>;
+type Remote = dyn Fn(&Request) -> Result<Response, HttpError>;
 type Condition = dyn Fn(&str, &serde_json::Value) -> bool;
 
 /// A pretended host with one shop. See the [module](self).
@@ -121,6 +124,8 @@ pub(crate) struct State {
     pub log: Vec<String>,
     pub judge: Rc<Judge>,
     pub condition: Option<Rc<Condition>>,
+    pub remote: Option<Rc<Remote>>,
+    pub requests: Vec<Request>,
 }
 
 thread_local! {
@@ -165,6 +170,8 @@ impl Host {
             log: Vec::new(),
             judge: Rc::new(|_| Ok(())),
             condition: None,
+            remote: None,
+            requests: Vec::new(),
         };
         Host { state: Rc::new(RefCell::new(state)) }
     }
@@ -258,6 +265,17 @@ impl Host {
         self
     }
 
+    /// Answers requests to servers of others; without it, none is reached. [`answer`] makes answers of JSON.
+    pub fn remote(&mut self, answer: impl Fn(&Request) -> Result<Response, HttpError> + 'static) -> &mut Host {
+        self.state.borrow_mut().remote = Some(Rc::new(answer));
+        self
+    }
+
+    /// The requests made, in order, reads too.
+    pub fn requests(&self) -> Vec<Request> {
+        self.state.borrow().requests.clone()
+    }
+
     /// Changes the run's facts, such as the try or the currency.
     pub fn info(&mut self, change: impl FnOnce(&mut RunInfo)) -> &mut Host {
         change(&mut self.state.borrow_mut().info);
@@ -305,6 +323,12 @@ impl Host {
     pub fn log(&self) -> Vec<String> {
         self.state.borrow().log.clone()
     }
+}
+
+/// A server's answer with a JSON body.
+pub fn answer(status: u16, body: impl serde::Serialize) -> Response {
+    let headers = vec![Header { name: "content-type".into(), value: "application/json".into() }];
+    Response { status, headers, body: serde_json::to_vec(&body).expect("test data serialises") }
 }
 
 /// Calls `call` with the state of the host whose run this is.

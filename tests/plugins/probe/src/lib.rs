@@ -95,6 +95,10 @@ fn follow(ctx: &Ctx, steps: &[Step], said: &mut Vec<Value>) -> Result<Option<Out
             said.push(told(result));
             continue;
         }
+        if let Some(answer) = steps::http(step) {
+            said.push(answer);
+            continue;
+        }
         match step {
             Step::Customer { id } => said.push(json!(ctx.customers().get(id)?.map(|c| c.name))),
             Step::Cart { id } => said.push(json!(ctx.carts().get(id)?.map(|c| c.total.minor()))),

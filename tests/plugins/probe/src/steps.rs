@@ -3,7 +3,12 @@
 use std::hint::black_box;
 
 use shopwright_sdk::{
-    Event, bindings::shopwright::plugin::workflow, event::EventFilter, serde::Deserialize, serde_json::Value,
+    Event,
+    bindings::shopwright::plugin::{http as host_http, workflow},
+    event::EventFilter,
+    http::{Header, Method, Request},
+    serde::Deserialize,
+    serde_json::{Value, json},
 };
 
 /// One step.
@@ -125,6 +130,20 @@ pub(crate) enum Step {
         ticket: String,
         text: String,
     },
+    /// Says the answer's status and body, or the error.
+    Http {
+        #[serde(default)]
+        method: String,
+        url: String,
+        #[serde(default)]
+        headers: Vec<(String, String)>,
+        #[serde(default)]
+        body: String,
+        #[serde(default)]
+        timeout: Option<u64>,
+        #[serde(default)]
+        repeatable: bool,
+    },
     Log {
         message: String,
     },
@@ -208,4 +227,31 @@ pub(crate) fn recurse(depth: u64) -> u64 {
 pub(crate) fn bomb(megabytes: usize) -> usize {
     let blocks: Vec<Vec<u8>> = (0..megabytes).map(|_| black_box(vec![1; 1 << 20])).collect();
     black_box(blocks).len()
+}
+
+/// Sends a request; what came of it, in JSON.
+pub(crate) fn http(step: &Step) -> Option<Value> {
+    let Step::Http { method, url, headers, body, timeout, repeatable } = step else { return None };
+    let method = match method.as_str() {
+        "" | "get" => Method::Get,
+        "head" => Method::Head,
+        "put" => Method::Put,
+        "patch" => Method::Patch,
+        "delete" => Method::Delete,
+        _ => Method::Post,
+    };
+    let headers = headers.iter().map(|(name, value)| Header { name: name.clone(), value: value.clone() }).collect();
+    let request = Request {
+        method,
+        url: url.clone(),
+        headers,
+        body: body.clone().into_bytes(),
+        timeout: *timeout,
+        repeatable: *repeatable,
+        reason: "the script says so".into(),
+    };
+    Some(match host_http::send(&request) {
+        Ok(answer) => json!({ "status": answer.status, "body": answer.text(), "trial": answer.is_trial() }),
+        Err(error) => shopwright_sdk::serde_json::to_value(error).unwrap_or_default(),
+    })
 }
