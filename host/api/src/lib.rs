@@ -19,12 +19,14 @@ pub mod serve;
 
 mod faults;
 mod figures;
+mod market;
 mod state;
 
 use axum::{Router, middleware};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub use market::{BuiltIn, BuiltInLoader, MarketOptions};
 pub use routes::tokens::first_owner;
 pub use serve::serve;
 pub use state::{ApiOptions, ApiState, ShopifyAccess};
@@ -33,8 +35,8 @@ use routes::openapi::Document;
 
 fn described() -> OpenApiRouter<ApiState> {
     use routes::{
-        approvals, audit, events, feed, guardrails, health, installations, mailbox, model, plugins, runs, schedules,
-        secrets, shops, tokens, trials, webhooks,
+        approvals, audit, catalogues, events, feed, guardrails, health, installations, mailbox, market, model, plugins,
+        publishers, runs, schedules, secrets, shops, tokens, trials, upgrades, webhooks,
     };
     OpenApiRouter::with_openapi(openapi::Api::openapi())
         .routes(routes!(events::send, events::list))
@@ -81,6 +83,18 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(shops::create, shops::list))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
+        .routes(routes!(audit::export))
+        .routes(routes!(publishers::list))
+        .routes(routes!(publishers::put, publishers::remove))
+        .routes(routes!(catalogues::list))
+        .routes(routes!(catalogues::put, catalogues::remove))
+        .routes(routes!(catalogues::refresh))
+        .routes(routes!(market::search))
+        .routes(routes!(market::show))
+        .routes(routes!(market::preview))
+        .routes(routes!(market::install))
+        .routes(routes!(upgrades::outdated))
+        .routes(routes!(upgrades::upgrade))
         .routes(routes!(webhooks::shopify))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

@@ -27,6 +27,7 @@ use crate::problem::ProblemBody;
         (name = "events", description = "What happened: sending it, looking at it, following it"),
         (name = "model", description = "The shop's documents"),
         (name = "plugins", description = "Versions of plugins, and what they may do"),
+        (name = "market", description = "Plugins in catalogues and registries, and whom the shop trusts"),
         (name = "installations", description = "Plugins enabled in the shop"),
         (name = "runs", description = "Executions of workflows, and their effects"),
         (name = "trials", description = "Shadow reports, backtests, runs as files"),

@@ -64,6 +64,11 @@ pub mod codes {
         INVALID 422 "invalid" "The content is not acceptable" "Correct what `errors` and the detail name; nothing was changed.";
         REFUSED 422 "refused" "The component is not acceptable" "Build the plugin against the host's WIT version, without other imports than those it may have.";
         INVALID_SETTINGS 422 "invalid-settings" "The settings do not fit the plugin's schema" "Correct the settings named in `errors`; nothing was changed.";
+        NOT_TRUSTED 422 "not-trusted" "Nobody whom this shop trusts vouches for it" "Trust its publisher's key (`shopwright publisher add`), or, where it is unsigned or unknown, allow it this once.";
+        NOT_GENUINE 422 "not-genuine" "What the registry gave is not what it should be" "Nothing of it was used. Ask the publisher, and the registry's operator.";
+        YANKED 422 "yanked" "Nobody should install this version" "Install another version, or, with good reason, force it.";
+        NOT_IN_REGISTRY 404 "not-in-registry" "The registry has no such thing" "Check the reference: registry, repository, tag.";
+        REGISTRY 502 "registry" "The registry did not do what was asked" "Check that it can be reached from the host and that the host is logged in there; then try again.";
         BUSY 429 "busy" "The host has more work than it takes" "Try again after the time in `Retry-After`; what was accepted before is safe.";
         INTERNAL 500 "internal" "The host failed" "Nothing is known to be wrong with the request. Look for the request id in the host's log.";
         UNAVAILABLE 503 "unavailable" "The store cannot be used now" "Try again after the time in `Retry-After`; what was accepted before is safe.";

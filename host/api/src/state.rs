@@ -17,6 +17,7 @@ use crate::{
     auth::{Access, TokenCache},
     context::{RequestIds, Surroundings},
     figures::HttpFigures,
+    market::{Market, MarketOptions},
     problem::Result,
     routes::webhooks::Webhooks,
 };
@@ -30,6 +31,8 @@ pub struct ApiOptions {
     pub open_metrics: bool,
     /// Shop → how its Shopify webhooks are verified.
     pub shopify: HashMap<String, ShopifyAccess>,
+    /// Where plugins may come from.
+    pub market: MarketOptions,
 }
 
 /// How a shop's Shopify webhooks are verified and understood.
@@ -60,6 +63,7 @@ struct Shared {
     around: Surroundings,
     webhooks: Webhooks,
     backtests: Backtests,
+    market: Market,
     ending: watch::Sender<bool>,
 }
 
@@ -78,6 +82,7 @@ impl ApiState {
             default_shop,
             around,
             webhooks: Webhooks::default(),
+            market: Market::default(),
             ending: watch::Sender::new(false),
         }))
     }
@@ -135,6 +140,10 @@ impl ApiState {
 
     pub(crate) fn backtests(&self) -> &Backtests {
         &self.0.backtests
+    }
+
+    pub(crate) fn market(&self) -> &Market {
+        &self.0.market
     }
 
     pub(crate) fn figures(&self) -> &HttpFigures {

@@ -3,6 +3,10 @@
 //! The build embeds what the compiler gave and what lies beside the code; [`package`] joins both into a
 //! component with its manifest, as `shopwright plugin build` does for everybody's plugins.
 
+mod market;
+
+pub use market::{CATALOGUE, market};
+
 use shopwright_registry::{Manifest, ManifestError, RegistryError};
 use shopwright_sandbox::{Sandbox, SandboxError};
 

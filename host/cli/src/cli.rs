@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    approval, audit, backtest, bench, demo, event, guardrail, install, installation, login, mailbox, model, plugin,
-    run, schedule, secret, serve, shop, token,
+    approval, audit, backtest, bench, catalogue, demo, event, guardrail, install, installation, key, login, mailbox,
+    model, plugin, publisher, run, schedule, secret, serve, shop, token,
 };
 
 /// Runs commerce workflows as WebAssembly components that survive crashes and act within guardrails.
@@ -63,10 +63,19 @@ pub enum Command {
     /// Send events, and look at those that were accepted.
     #[command(subcommand)]
     Event(event::Event),
-    /// Make, build, test and upload plugins.
+    /// Make, build, test, publish, find and install plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
-    /// Enable a plugin in the shop.
+    /// Keys that publishers sign with.
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Whom the shop trusts to publish plugins.
+    #[command(subcommand)]
+    Publisher(publisher::Publisher),
+    /// The catalogues that the shop looks in, and keeping one of one's own.
+    #[command(subcommand)]
+    Catalogue(catalogue::Catalogue),
+    /// Enable a plugin in the shop: the same as `plugin install`.
     Install(install::Install),
     /// Look at, change, pause and remove what is installed.
     #[command(subcommand)]

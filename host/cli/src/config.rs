@@ -40,6 +40,8 @@ pub struct Config {
     pub http: Http,
     /// What the shops' secrets are sealed with.
     pub secrets: Secrets,
+    /// Where plugins may come from.
+    pub registries: Registries,
     /// How long things are kept, in days.
     pub retention: Retention,
     /// Limits.
@@ -160,6 +162,16 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
+/// Where plugins may come from.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Registries {
+    /// Registries (host, with port) that are spoken to in plain HTTP; this machine's own always are.
+    pub plain_http: Vec<String>,
+    /// The only registries that are spoken to; empty: whichever an operator names.
+    pub only: Vec<String>,
+}
+
 /// How long things are kept, in days.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -235,6 +247,8 @@ mod tests {
             [shopify.outlet]
             secrets = ["a"]
             domain = "x.myshopify.com"
+            [registries]
+            only = ["ghcr.io"]
             [retention]
             events = 7
             "#,
@@ -245,6 +259,7 @@ mod tests {
         assert_eq!((config.log.format, config.metrics), (Some(LogFormat::Json), Some(MetricsAccess::Token)));
         assert_eq!(config.shopify["outlet"].secrets, ["a"]);
         assert_eq!(config.retention.events, Some(7));
+        assert_eq!((config.registries.only, config.registries.plain_http), (vec!["ghcr.io".to_owned()], Vec::new()));
         for (text, says) in
             [("listen = 3", "f:1:10"), ("\n[log]\nformat = \"xml\"", "f:3:10"), ("lisen = \"x\"", "lisen")]
         {

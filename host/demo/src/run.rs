@@ -224,6 +224,7 @@ impl Host {
                 default_shop: Some(SHOP.into()),
                 open_metrics: true,
                 shopify: std::iter::once((SHOP.to_owned(), access)).collect(),
+                ..ApiOptions::default()
             },
         );
         let router = shopwright_api::router(api);

@@ -35,6 +35,7 @@ mod http;
 mod install;
 mod intake;
 mod journal;
+mod look;
 mod metrics;
 mod notice;
 mod options;
@@ -79,6 +80,7 @@ pub use crate::{
     vault::{Vault, VaultError},
     waits::WaitFor,
 };
+pub use shopwright_sandbox::WIT_VERSION;
 
 /// The engine. Cheap to clone; all clones are one.
 #[derive(Clone)]

@@ -10,6 +10,7 @@
 mod action;
 mod facts;
 mod grant;
+mod grant_words;
 mod hosts;
 mod judge;
 mod percent;
@@ -23,6 +24,7 @@ pub use facts::{
     CustomerFacts, Facts, Need, PriceChangeFact, Scope, ShopFacts, VariantFacts, counted_facts, counters_of, needs,
 };
 pub use grant::{Difference, Grant, GrantError, Grants};
+pub use grant_words::narrowings;
 pub use hosts::{HostPattern, Reach};
 pub use judge::{GRANT, Verdict, judge};
 pub use percent::Percent;

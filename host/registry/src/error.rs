@@ -280,6 +280,39 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
+    /// A stable code, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            RegistryError::Manifest(_)
+            | RegistryError::MalformedManifest { .. }
+            | RegistryError::LaterFormat { .. }
+            | RegistryError::InvalidManifest { .. } => "bad-manifest",
+            RegistryError::NotAComponent { .. } | RegistryError::UnknownFunctions { .. } => "bad-component",
+            RegistryError::InvalidReference { .. } => "bad-reference",
+            RegistryError::Unreachable { .. } => "registry-unreachable",
+            RegistryError::Login { .. } => "registry-login",
+            RegistryError::Unauthorized { .. } => "registry-unauthorized",
+            RegistryError::NotFound { .. } => "not-in-registry",
+            RegistryError::Refused { .. } => "registry-refused",
+            RegistryError::Lying { .. } => "registry-lies",
+            RegistryError::Truncated { .. } => "truncated",
+            RegistryError::TooLarge { .. } => "too-large",
+            RegistryError::WrongArtifact { .. } => "wrong-artifact",
+            RegistryError::Key { .. } => "bad-key",
+            RegistryError::Unsigned { .. } => "unsigned",
+            RegistryError::Untrusted { .. } => "untrusted",
+            RegistryError::WrongKey { .. } => "wrong-key",
+            RegistryError::WrongNamespace { .. } => "wrong-namespace",
+            RegistryError::CopiedSignature { .. } => "copied-signature",
+            RegistryError::MalformedSignature { .. } => "malformed-signature",
+            RegistryError::WrongPublisher { .. } => "wrong-publisher",
+            RegistryError::Moved { .. } => "version-moved",
+            RegistryError::MovedBack { .. } => "moved-back",
+            RegistryError::Catalogue { .. } => "bad-catalogue",
+            RegistryError::File { .. } => "io",
+        }
+    }
+
     pub(crate) fn file(path: impl Into<PathBuf>, reason: impl ToString) -> RegistryError {
         RegistryError::File { path: path.into(), reason: reason.to_string() }
     }

@@ -6,11 +6,13 @@
 //! - [`settings`]: the JSON Schema of a plugin's settings: checked, and settings checked against it.
 //! - [`oci`]: plugins in OCI registries and folders. [`signing`]: who vouches for them.
 //! - [`catalogue`]: signed lists of plugins, and looking in them. [`lock`]: what was installed, pinned.
+//! - [`changelog`]: what is new in a version.
 //!
 //! Nothing here runs a plugin or talks to a store: the engine compiles the CEL and cron texts that a
 //! manifest carries, and the sandbox says what a component imports.
 
 pub mod catalogue;
+pub mod changelog;
 pub mod lock;
 pub mod manifest;
 pub mod oci;

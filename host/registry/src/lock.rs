@@ -65,6 +65,11 @@ impl Default for Lock {
 }
 
 impl Lock {
+    /// A lock of these versions, for those who keep them elsewhere than in a file.
+    pub fn of(plugins: Vec<Locked>) -> Lock {
+        Lock { plugins, ..Lock::default() }
+    }
+
     /// Reads the file; an empty lock where there is none.
     ///
     /// # Errors

@@ -24,6 +24,10 @@ mod store;
 pub mod testing;
 mod writer;
 
+pub use admin::{
+    AUDIT_EXPORT, AuditChain, AuditExport, AuditExportError, AuditLine, CatalogueRow, LockRow, PublisherRow,
+    verify_export,
+};
 pub use error::{Result, StoreError};
 pub use faults::FaultKind;
 pub use ops::*;

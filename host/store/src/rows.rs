@@ -368,8 +368,33 @@ pub struct AuditRow {
 pub struct AuditCheck {
     /// Rows checked.
     pub rows: u64,
-    /// The first row that does not fit its hash, its predecessor or its number.
+    /// The first row that does not fit its hash, its predecessor or its number, or that is missing at the end.
     pub broken_at: Option<i64>,
+    /// What is wrong with it.
+    pub fault: Option<AuditFault>,
+}
+
+/// What is wrong with the audit's chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditFault {
+    /// A row says something else than what was written.
+    Edited,
+    /// Rows before this one are missing.
+    Removed,
+    /// The rows from this one on are missing.
+    Truncated,
+}
+
+impl AuditFault {
+    /// In a word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Edited => "edited",
+            Self::Removed => "removed",
+            Self::Truncated => "truncated",
+        }
+    }
 }
 
 /// What is old enough to be removed; none: kept.

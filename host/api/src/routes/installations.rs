@@ -110,6 +110,9 @@ pub struct NewInstallation {
     /// For a shadow: the live installation it stands beside; that of the same plugin where absent.
     #[serde(default)]
     pub beside: Option<String>,
+    /// The version was pulled though nobody whom the shop trusts had signed it: allow that this time too.
+    #[serde(default)]
+    pub allow_unsigned: bool,
 }
 
 /// What is to change of an installation; what is absent stays.
@@ -133,6 +136,9 @@ pub struct InstallationChange {
     /// Another version for new runs; those in flight stay on theirs.
     #[serde(default)]
     pub version: Option<String>,
+    /// That version was pulled though nobody whom the shop trusts had signed it: allow that this time too.
+    #[serde(default)]
+    pub allow_unsigned: bool,
 }
 
 /// Enables a plugin
@@ -147,6 +153,7 @@ pub async fn create(
     Operator(access): Operator,
     Json(new): Json<NewInstallation>,
 ) -> Result<(StatusCode, axum::Json<InstallationView>)> {
+    super::market::still_allowed(&state, &access.shop, &new.plugin, new.version.as_deref(), new.allow_unsigned).await?;
     let install = Install {
         id: new.id,
         plugin: new.plugin,
@@ -262,7 +269,7 @@ fn find(state: &ApiState, access: &Access, id: &str) -> Result<InstallationView>
 }
 
 /// The engine names the first fault of settings; an operator who fills in a form wants all of them.
-async fn explained(
+pub(crate) async fn explained(
     state: &ApiState,
     access: &Access,
     plugin: &str,
@@ -299,7 +306,10 @@ async fn apply(
     what: &str,
 ) -> Result<axum::Json<InstallationView>> {
     let before = find(state, access, id)?;
-    let InstallationChange { settings, grants, mode, beside, version } = change;
+    let InstallationChange { settings, grants, mode, beside, version, allow_unsigned } = change;
+    if version.is_some() {
+        super::market::still_allowed(state, &access.shop, &before.plugin, version.as_deref(), allow_unsigned).await?;
+    }
     let change = Change { settings, grants, mode: mode.map(Into::into), beside, version };
     let settings = change.settings.clone().unwrap_or_else(|| before.settings.clone());
     let version = change.version.clone().unwrap_or_else(|| before.version.clone());

@@ -69,11 +69,16 @@ pub struct PermissionView {
     /// `read`, `act`, `own`.
     #[schema(value_type = String)]
     pub kind: shopwright_registry::permissions::Kind,
+    /// What a grant of it can be narrowed by.
+    #[schema(value_type = Vec<String>)]
+    pub narrowings: &'static [&'static str],
 }
 
 impl From<&Permission> for PermissionView {
     fn from(permission: &Permission) -> Self {
-        Self { function: permission.name(), words: permission.words, risk: permission.risk, kind: permission.kind }
+        let function = permission.name();
+        let narrowings = shopwright_policy::narrowings(&function);
+        Self { function, words: permission.words, risk: permission.risk, kind: permission.kind, narrowings }
     }
 }
 

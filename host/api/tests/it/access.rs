@@ -63,6 +63,20 @@ fn needed() -> BTreeMap<&'static str, Option<Role>> {
         ("DELETE /api/v1/tokens/{id}", Some(Owner)),
         ("GET /api/v1/audit", Some(Operator)),
         ("GET /api/v1/audit/verify", Some(Operator)),
+        ("GET /api/v1/audit/export", Some(Operator)),
+        ("GET /api/v1/publishers", Some(Viewer)),
+        ("PUT /api/v1/publishers/{name}", Some(Operator)),
+        ("DELETE /api/v1/publishers/{name}", Some(Operator)),
+        ("GET /api/v1/catalogues", Some(Viewer)),
+        ("PUT /api/v1/catalogues/{name}", Some(Operator)),
+        ("DELETE /api/v1/catalogues/{name}", Some(Operator)),
+        ("POST /api/v1/catalogues/{name}/refresh", Some(Operator)),
+        ("GET /api/v1/market", Some(Viewer)),
+        ("GET /api/v1/market/{name}", Some(Viewer)),
+        ("GET /api/v1/market-preview", Some(Operator)),
+        ("POST /api/v1/market-install", Some(Operator)),
+        ("GET /api/v1/market-outdated", Some(Viewer)),
+        ("POST /api/v1/market-upgrade", Some(Operator)),
     ];
     BTreeMap::from(table)
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use axum::{Router, body::Body, http::Request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use shopwright_api::{ApiOptions, ApiState, ShopifyAccess};
+use shopwright_api::{ApiOptions, ApiState, BuiltIn, BuiltInLoader, MarketOptions, ShopifyAccess};
 use shopwright_engine::{Engine, EngineLimits, EngineOptions, NewShop, Retention, Senders, Vault};
 use shopwright_model::VirtualClock;
 use shopwright_sandbox::{Sandbox, SandboxOptions};
@@ -98,7 +98,7 @@ impl Host {
         let access = |domain: &str| ShopifyAccess { secrets: vec![SHOPIFY_SECRET.into()], domain: Some(domain.into()) };
         let shopify =
             HashMap::from([("a".to_owned(), access("a.myshopify.com")), ("b".to_owned(), access("b.myshopify.com"))]);
-        let options = ApiOptions { default_shop: Some("a".into()), open_metrics: false, shopify };
+        let options = ApiOptions { default_shop: Some("a".into()), open_metrics: false, shopify, market: market() };
         let api = ApiState::new(engine.clone(), options);
         let router = shopwright_api::router(api.clone());
         Self { engine, clock, router, api, owner }
@@ -150,6 +150,17 @@ impl Host {
         let made = self.ask("POST", &path, json!({"name": format!("{role} of {shop}"), "role": role})).await.ok();
         made["secret"].as_str().expect("a secret").to_owned()
     }
+}
+
+/// What the binary carries.
+fn market() -> MarketOptions {
+    let built_in: BuiltInLoader = Arc::new(|engine| {
+        Box::pin(async move {
+            let made = shopwright_bundle::market(engine.sandbox()).await;
+            made.map(|(bundle, catalogue)| BuiltIn { bundle, catalogue }).map_err(|error| error.to_string())
+        })
+    });
+    MarketOptions { built_in: Some(built_in), ..MarketOptions::default() }
 }
 
 /// A cart of a customer.

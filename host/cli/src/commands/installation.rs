@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
-use super::{Context, Limit, backtest, confirm, items, json_argument, say_more, span};
+use super::{Context, Limit, backtest, confirm, grants, items, json_argument, say_more, span};
 use crate::{
     failure::{Failure, Result},
     output::{self, Table, cell, fields, time},
@@ -23,7 +23,7 @@ pub enum Installation {
     },
     /// Change settings, grants, mode or version. What is not given stays.
     #[command(
-        after_help = "Example:\n  shopwright installation set cart-recovery --settings @settings.json\n  shopwright installation set cart-recovery --to-version 0.3.0 --mode shadow"
+        after_help = "Example:\n  shopwright installation set cart-recovery --settings @settings.json\n  shopwright installation set cart-recovery --grant messaging.send-email:per_day=200\n  shopwright installation set cart-recovery --to-version 0.3.0 --mode shadow"
     )]
     Set(Set),
     /// Set a shadow beside what is live: what it would have done, event by event.
@@ -63,8 +63,10 @@ pub struct Set {
     #[arg(long, value_name = "JSON")]
     settings: Option<String>,
     /// All grants anew: JSON text, `@file`, or `-`.
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", conflicts_with = "grant")]
     grants: Option<String>,
+    #[arg(long, value_name = "GRANT", help = grants::HELP)]
+    grant: Vec<String>,
     /// How it treats events.
     #[arg(long, value_parser = ["live", "shadow", "paused"])]
     mode: Option<String>,
@@ -74,6 +76,9 @@ pub struct Set {
     /// For a shadow: the live installation it stands beside; empty: that of the same plugin.
     #[arg(long, value_name = "ID")]
     beside: Option<String>,
+    /// Take that version though nobody whom the shop trusts has signed it. This time; it is written down.
+    #[arg(long, requires = "to_version")]
+    allow_unsigned: bool,
 }
 
 /// Which part of a shadow's time is meant.
@@ -132,9 +137,7 @@ pub async fn run(context: &Context, command: Installation) -> Result {
                 ]);
                 let grants = installed["grants"].as_array().map_or(&[][..], Vec::as_slice);
                 for grant in grants {
-                    let narrowed = grant.as_object().is_some_and(|grant| grant.len() > 1);
-                    let text = if narrowed { grant.to_string() } else { cell(&grant["function"]) };
-                    output::line(format!("may        {text}"));
+                    output::line(format!("may        {}", grants::words(grant)));
                 }
                 output::line("settings");
                 output::json(&installed["settings"]);
@@ -148,12 +151,21 @@ pub async fn run(context: &Context, command: Installation) -> Result {
             if let Some(grants) = &set.grants {
                 body.insert("grants".into(), json_argument("--grants", grants)?);
             }
+            if !set.grant.is_empty() {
+                let installed = client.get(&["installations", &set.id], &[]).await?;
+                let mut present = installed["grants"].as_array().cloned().unwrap_or_default();
+                grants::narrow(&mut present, &set.grant)?;
+                body.insert("grants".into(), Value::Array(present));
+            }
             body.extend(set.mode.map(|mode| ("mode".into(), mode.into())));
             body.extend(set.to_version.map(|version| ("version".into(), version.into())));
             body.extend(set.beside.map(|beside| ("beside".into(), beside.into())));
+            if set.allow_unsigned {
+                body.insert("allow_unsigned".into(), true.into());
+            }
             if body.is_empty() {
                 return Err(Failure::usage(
-                    "nothing to change: give --settings, --grants, --mode, --beside or --to-version",
+                    "nothing to change: give --settings, --grants, --grant, --mode, --beside or --to-version",
                 ));
             }
             let answer = client.patch(&["installations", &set.id], &Value::Object(body)).await?;

@@ -4,11 +4,14 @@ pub mod approval;
 pub mod audit;
 pub mod backtest;
 pub mod bench;
+pub mod catalogue;
 pub mod demo;
 pub mod event;
+pub mod grants;
 pub mod guardrail;
 pub mod install;
 pub mod installation;
+pub mod key;
 pub mod login;
 pub mod mailbox;
 pub mod model;
@@ -16,8 +19,11 @@ pub mod plugin;
 pub mod plugin_build;
 pub mod plugin_dev;
 pub mod plugin_inspect;
+pub mod plugin_market;
 pub mod plugin_new;
+pub mod plugin_publish;
 pub mod plugin_test;
+pub mod publisher;
 pub mod run;
 pub mod run_bundle;
 pub mod schedule;
@@ -70,6 +76,9 @@ pub fn run(cli: Cli) -> Result {
         Command::Login(args) => client_side(login::run(&context, args)),
         Command::Event(args) => client_side(event::run(&context, args)),
         Command::Plugin(args) => plugin::run(&context, args),
+        Command::Key(args) => key::run(&context, args),
+        Command::Publisher(args) => client_side(publisher::run(&context, args)),
+        Command::Catalogue(args) => catalogue::run(&context, args),
         Command::Install(args) => client_side(install::run(&context, args)),
         Command::Installation(args) => client_side(installation::run(&context, args)),
         Command::Run(args) => client_side(run::run(&context, args)),

@@ -6,8 +6,12 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{Context, client_side, items, plugin_build, plugin_dev, plugin_inspect, plugin_new, plugin_test};
+use super::{
+    Context, client_side, install, items, plugin_build, plugin_dev, plugin_inspect, plugin_market, plugin_new,
+    plugin_publish, plugin_test,
+};
 use crate::{
+    client::Client,
     failure::{Result, at_file},
     output::{self, Table, cell, fields, time},
 };
@@ -40,7 +44,25 @@ pub enum Plugin {
     /// List the plugins that the host has, with their versions.
     #[command(after_help = "Example:\n  shopwright plugin list")]
     List,
-    /// Show a plugin's version: workflows, triggers, settings.
+    /// Build, sign and push a plugin to a registry, reproducibly.
+    #[command(
+        after_help = "Example:\n  shopwright plugin publish ghcr.io/acme/gift-notes --key acme.key\n  shopwright plugin publish ghcr.io/acme/gift-notes:1.2.0 gift-notes.wasm --key acme.key\n\nREADME.md, this version's section of CHANGELOG.md and icon.png (or .webp) beside it go with it."
+    )]
+    Publish(plugin_publish::Publish),
+    /// Find plugins in the catalogues; what the host carries is one.
+    #[command(after_help = "Example:\n  shopwright plugin search cart email")]
+    Search(plugin_market::Search),
+    /// Pull, verify and enable a plugin: the host pulls it, you see what it may do and say yes.
+    Install(install::Install),
+    /// List installations that have a newer version, or whose version was yanked.
+    #[command(after_help = "Example:\n  shopwright plugin outdated")]
+    Outdated,
+    /// Take a newer version. What asks for more is held until that is granted.
+    #[command(
+        after_help = "Example:\n  shopwright plugin upgrade cart-recovery\n  shopwright plugin upgrade gift-notes --grant messaging.send-sms:per_day=50 --yes\n  shopwright plugin upgrade --all"
+    )]
+    Upgrade(plugin_market::Upgrade),
+    /// Show a plugin: the version that the host has, and what the catalogues say of it.
     #[command(
         after_help = "Example:\n  shopwright plugin show gift-notes\n  shopwright plugin show gift-notes --version 0.2.0"
     )]
@@ -78,7 +100,12 @@ pub fn run(context: &Context, command: Plugin) -> Result {
         Plugin::Inspect(args) => plugin_inspect::run(context, args),
         Plugin::Upload(args) => client_side(upload(context, args)),
         Plugin::List => client_side(list(context)),
-        Plugin::Show(which) => client_side(show(context, which)),
+        Plugin::Show(which) => client_side(plugin_market::show(context, &which.name, which.version)),
+        Plugin::Publish(args) => plugin_publish::run(context, args),
+        Plugin::Search(args) => client_side(plugin_market::search(context, args)),
+        Plugin::Install(args) => client_side(install::run(context, args)),
+        Plugin::Outdated => client_side(plugin_market::outdated(context)),
+        Plugin::Upgrade(args) => client_side(plugin_market::upgrade(context, args)),
         Plugin::Permissions(which) => client_side(permissions(context, which)),
     }
 }
@@ -96,7 +123,7 @@ async fn upload(context: &Context, args: Upload) -> Result {
 }
 
 /// Uploads a component.
-pub async fn send(client: &crate::client::Client, bytes: Vec<u8>) -> Result<Value> {
+pub async fn send(client: &Client, bytes: Vec<u8>) -> Result<Value> {
     let request =
         client.request(Method::POST, &["plugins"], &[]).header("content-type", "application/wasm").body(bytes);
     client.send(request).await
@@ -120,40 +147,47 @@ async fn list(context: &Context) -> Result {
     Ok(())
 }
 
-async fn show(context: &Context, which: Which) -> Result {
-    let client = context.client()?;
-    let version = match which.version {
-        Some(version) => version,
-        None => cell(&client.get(&["plugins", &which.name, "permissions"], &[]).await?["version"]),
+/// A version that the host has, the highest where none is named; none where it has no such plugin.
+pub async fn version_on_host(client: &Client, name: &str, version: Option<String>) -> Result<Option<Value>> {
+    let found = match version {
+        Some(version) => client.get(&["plugins", name, "versions", &version], &[]).await,
+        None => match client.get(&["plugins", name, "permissions"], &[]).await {
+            Ok(highest) => client.get(&["plugins", name, "versions", &cell(&highest["version"])], &[]).await,
+            Err(failure) => Err(failure),
+        },
     };
-    let answer = client.get(&["plugins", &which.name, "versions", &version], &[]).await?;
-    context.show(&answer, |version| {
-        fields(&[
-            ("plugin", format!("{} {}", cell(&version["plugin"]), cell(&version["version"]))),
-            ("title", cell(&version["title"])),
-            ("summary", cell(&version["description"])),
-            ("publisher", cell(&version["publisher"])),
-            ("digest", cell(&version["digest"])),
-            ("added", time(&version["created_at"])),
-            ("may", cell(&version["summary"])),
-        ]);
-        for workflow in version["workflows"].as_array().into_iter().flatten() {
-            output::line(format!("workflow {}: {}", cell(&workflow["name"]), cell(&workflow["title"])));
-            for trigger in workflow["triggers"].as_array().into_iter().flatten() {
-                output::line(format!("  {}", trigger_words(trigger)));
-            }
+    match found {
+        Ok(version) => Ok(Some(version)),
+        Err(failure) if failure.code() == "not-found" => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Shows a version that the host has.
+pub fn show_version(version: &Value) {
+    fields(&[
+        ("plugin", format!("{} {}", cell(&version["plugin"]), cell(&version["version"]))),
+        ("title", cell(&version["title"])),
+        ("summary", cell(&version["description"])),
+        ("publisher", cell(&version["publisher"])),
+        ("digest", cell(&version["digest"])),
+        ("added", time(&version["created_at"])),
+        ("may", cell(&version["summary"])),
+    ]);
+    for workflow in version["workflows"].as_array().into_iter().flatten() {
+        output::line(format!("workflow {}: {}", cell(&workflow["name"]), cell(&workflow["title"])));
+        for trigger in workflow["triggers"].as_array().into_iter().flatten() {
+            output::line(format!("  {}", trigger_words(trigger)));
         }
-        if let Some(properties) = version["settings_schema"]["properties"].as_object() {
-            let mut table = Table::new(&["SETTING", "TYPE", "DEFAULT", "MEANING"]);
-            for (name, setting) in properties {
-                let meaning =
-                    if setting["description"].is_null() { &setting["title"] } else { &setting["description"] };
-                table.row([name.clone(), cell(&setting["type"]), cell(&setting["default"]), cell(meaning)]);
-            }
-            table.print("");
+    }
+    if let Some(properties) = version["settings_schema"]["properties"].as_object() {
+        let mut table = Table::new(&["SETTING", "TYPE", "DEFAULT", "MEANING"]);
+        for (name, setting) in properties {
+            let meaning = if setting["description"].is_null() { &setting["title"] } else { &setting["description"] };
+            table.row([name.clone(), cell(&setting["type"]), cell(&setting["default"]), cell(meaning)]);
         }
-    });
-    Ok(())
+        table.print("");
+    }
 }
 
 /// A trigger of a manifest in words.
@@ -180,10 +214,16 @@ async fn permissions(context: &Context, which: Which) -> Result {
 
 /// Permissions function by function, the riskiest first.
 pub fn print_permissions(permissions: &[Value], http: &Value) {
-    let mut table = Table::new(&["RISK", "FUNCTION", "WHAT IT DOES"]);
+    let mut table = Table::new(&["RISK", "FUNCTION", "WHAT IT DOES", "CAN BE NARROWED BY"]);
     for risk in ["high", "medium", "low"] {
         for permission in permissions.iter().filter(|permission| permission["risk"] == risk) {
-            table.row([risk.to_owned(), cell(&permission["function"]), cell(&permission["words"])]);
+            let narrowings: Vec<String> = permission["narrowings"].as_array().into_iter().flatten().map(cell).collect();
+            table.row([
+                risk.to_owned(),
+                cell(&permission["function"]),
+                cell(&permission["words"]),
+                narrowings.join(", "),
+            ]);
         }
     }
     table.print("It asks for nothing.");

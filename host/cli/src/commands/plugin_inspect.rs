@@ -35,7 +35,10 @@ pub fn run(context: &Context, args: Inspect) -> Result {
     let permissions: Vec<_> = asked
         .iter()
         .map(|permission| {
-            json!({"function": permission.name(), "words": permission.words, "risk": permission.risk, "kind": permission.kind})
+            let function = permission.name();
+            let narrowings = shopwright_policy::narrowings(&function);
+            json!({"function": function, "words": permission.words, "risk": permission.risk, "kind": permission.kind,
+                "narrowings": narrowings})
         })
         .collect();
     let wit = imports.functions.first().map(|function| function.version.clone());

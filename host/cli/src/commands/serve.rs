@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use shopwright_api::{ApiOptions, ApiState, ShopifyAccess};
+use shopwright_api::{ApiOptions, ApiState, BuiltIn, BuiltInLoader, MarketOptions, ShopifyAccess};
 use shopwright_connectors::{
     callback,
     callback::Callback,
@@ -209,6 +209,7 @@ async fn serve(settings: Settings, began: Instant) -> Result {
         default_shop: Some(settings.file.shop.id.clone()),
         open_metrics: settings.open_metrics,
         shopify: shopify.collect(),
+        market: market(&settings.file.registries),
     };
     let api = ApiState::new(engine.clone(), options);
     let router = shopwright_api::router(api.clone());
@@ -294,6 +295,18 @@ fn senders(settings: &Settings) -> Result<Senders> {
     let shared = settings.database.starts_with("postgres");
     let vault = secrets_key::vault(config.secrets.key.as_deref(), &settings.data_dir, shared)?.map(Arc::new);
     Ok(Senders { smtp: smtp.map(Arc::new), from, callback: callback.map(Arc::new), http, vault })
+}
+
+/// Where plugins may come from: what this binary carries, made into a catalogue when it is first asked for, and
+/// registries.
+fn market(own: &config::Registries) -> MarketOptions {
+    let built_in: BuiltInLoader = Arc::new(|engine: Engine| {
+        Box::pin(async move {
+            let made = shopwright_bundle::market(engine.sandbox()).await;
+            made.map(|(bundle, catalogue)| BuiltIn { bundle, catalogue }).map_err(|error| error.to_string())
+        })
+    });
+    MarketOptions { plain_http: own.plain_http.clone(), only: own.only.clone(), built_in: Some(built_in) }
 }
 
 fn limits(config: &Config) -> EngineLimits {

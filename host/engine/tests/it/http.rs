@@ -159,6 +159,7 @@ async fn enable(world: &World, site: &Site, more: Value, mode: Option<Mode>) {
         settings: json!({}),
         grants: Some(grants.into()),
         mode,
+        beside: None,
     };
     world.engine.install(SHOP, install).await.expect("it is installed");
 }

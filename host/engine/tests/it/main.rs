@@ -6,6 +6,7 @@ mod concurrency;
 mod crash;
 mod effects;
 mod faults;
+mod grants;
 mod guardrails;
 mod http;
 #[path = "../../../../tests/support/mail.rs"]

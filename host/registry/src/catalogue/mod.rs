@@ -11,4 +11,4 @@ mod store;
 
 pub use document::{Catalogue, Entry, EntryVersion, Screenshot};
 pub use find::{Hit, Installed, Outdated, outdated, search};
-pub use store::{CATALOGUE_TYPE, Loaded, copy, load, publish};
+pub use store::{CATALOGUE_TYPE, Loaded, copy, load, load_signed_with, publish};

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::document::Catalogue;
 use crate::RegistryError;
 use crate::oci::{self, Client, Descriptor, ImageManifest, Layout, Reference, Source};
-use crate::signing::{self, SigningKey, Trust, Verified};
+use crate::signing::{self, PublicKey, Publisher, SigningKey, Trust, TrustedKey, Verified};
 
 /// Media type of a catalogue, and type of its artifact.
 pub const CATALOGUE_TYPE: &str = "application/vnd.shopwright.catalogue.v1+json";
@@ -84,7 +84,36 @@ pub async fn load(
     trust: &Trust,
     seen: Option<u64>,
 ) -> Result<Loaded, RegistryError> {
-    let (catalogue, pinned) = read(source, reference).await?;
+    let found = read(source, reference).await?;
+    vouched(source, reference, found, trust, seen).await
+}
+
+/// As [`load`], where it is known which key signs the catalogue: its publisher is who the catalogue says.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_signed_with(
+    source: &Source,
+    reference: &Reference,
+    key: &PublicKey,
+    seen: Option<u64>,
+) -> Result<Loaded, RegistryError> {
+    let found = read(source, reference).await?;
+    let publisher = Publisher {
+        name: found.0.publisher.clone(),
+        keys: vec![TrustedKey { name: "catalogue".into(), key: *key }],
+        namespaces: vec![reference.name()],
+    };
+    vouched(source, reference, found, &Trust { publishers: vec![publisher] }, seen).await
+}
+
+async fn vouched(
+    source: &Source,
+    reference: &Reference,
+    (catalogue, pinned): (Catalogue, Reference),
+    trust: &Trust,
+    seen: Option<u64>,
+) -> Result<Loaded, RegistryError> {
     let verified = signing::verify(source, &pinned, trust).await?;
     if verified.publisher != catalogue.publisher {
         return Err(RegistryError::Catalogue {

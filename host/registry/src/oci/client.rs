@@ -1,6 +1,6 @@
 //! The OCI distribution protocol, as far as plugins need it: manifests, blobs, tags, and the login dance.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::auth::{Credentials, DockerConfig};
 use super::document::{Descriptor, MANIFEST_TYPE};
-use super::reference::is_loopback;
+use super::reference::{is_internal, is_loopback};
 use super::{RawManifest, Reference};
 use crate::RegistryError;
 
@@ -34,6 +34,8 @@ const MAX_REDIRECTS: usize = 5;
 pub struct Client {
     http: reqwest::Client,
     logins: DockerConfig,
+    /// Registries, with port, that are spoken to in plain HTTP though they are not this machine.
+    plain: Arc<HashSet<String>>,
     admitted: Arc<Mutex<Admissions>>,
 }
 
@@ -79,10 +81,14 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let redirects = reqwest::redirect::Policy::custom(|attempt| {
             let was_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+            let inside = |url: &Url| url.host_str().is_some_and(is_internal);
+            let was_inside = attempt.previous().first().is_some_and(inside);
             if attempt.previous().len() > MAX_REDIRECTS {
                 attempt.error("too many redirects")
             } else if was_https && attempt.url().scheme() != "https" {
                 attempt.error("redirected from https to plain http")
+            } else if !was_inside && inside(attempt.url()) {
+                attempt.error("redirected into a private network")
             } else {
                 attempt.follow()
             }
@@ -94,7 +100,24 @@ impl Client {
             .redirect(redirects)
             .build()
             .map_err(|error| RegistryError::Unreachable { url: "https".into(), reason: words(&error) })?;
-        Ok(Client { http, logins, admitted: Arc::default() })
+        Ok(Client { http, logins, plain: Arc::default(), admitted: Arc::default() })
+    }
+
+    /// The same, that speaks plain HTTP to these registries (host, with port) too. Who is on the way can then
+    /// read the login and what is pulled; what is pulled is compared with digest and signature all the same.
+    #[must_use]
+    pub fn plain(self, registries: impl IntoIterator<Item = String>) -> Client {
+        Client { plain: Arc::new(registries.into_iter().collect()), ..self }
+    }
+
+    /// The same with other logins.
+    #[must_use]
+    pub fn with_logins(&self, logins: DockerConfig) -> Client {
+        Client { logins, admitted: Arc::default(), ..self.clone() }
+    }
+
+    fn is_plain(&self, registry: &str) -> bool {
+        is_loopback(registry) || self.plain.contains(registry)
     }
 
     /// The manifest that `reference` names, its digest checked: against the reference's own, or against
@@ -103,7 +126,7 @@ impl Client {
     /// # Errors
     /// [`RegistryError::NotFound`], [`RegistryError::Lying`], and what the network does.
     pub async fn manifest(&self, reference: &Reference) -> Result<RawManifest, RegistryError> {
-        let url = url(reference, &format!("manifests/{}", reference.selector()))?;
+        let url = self.url(reference, &format!("manifests/{}", reference.selector()))?;
         let answer =
             self.send(reference, Action::Pull, || self.http.get(url.clone()).header(ACCEPT, MANIFEST_TYPE)).await?;
         if answer.status() == StatusCode::NOT_FOUND {
@@ -132,7 +155,7 @@ impl Client {
         descriptor: &Descriptor,
         what: &str,
     ) -> Result<Vec<u8>, RegistryError> {
-        let url = url(reference, &format!("blobs/{}", descriptor.digest))?;
+        let url = self.url(reference, &format!("blobs/{}", descriptor.digest))?;
         let mut answer = self.send(reference, Action::Pull, || self.http.get(url.clone())).await?;
         if answer.status() == StatusCode::NOT_FOUND {
             let reference = format!("{} ({})", reference, descriptor.digest);
@@ -170,11 +193,11 @@ impl Client {
     /// [`RegistryError::Unauthorized`], [`RegistryError::Refused`], and what the network does.
     pub async fn put_blob(&self, reference: &Reference, bytes: Bytes) -> Result<(), RegistryError> {
         let digest = crate::digest(&bytes);
-        let there = url(reference, &format!("blobs/{digest}"))?;
+        let there = self.url(reference, &format!("blobs/{digest}"))?;
         if self.send(reference, Action::Push, || self.http.head(there.clone())).await?.status().is_success() {
             return Ok(());
         }
-        let begin = url(reference, "blobs/uploads/")?;
+        let begin = self.url(reference, "blobs/uploads/")?;
         let begun = self.send(reference, Action::Push, || self.http.post(begin.clone())).await?;
         let begun = accepted(begun, &begin).await?;
         let location = header(begun.headers(), LOCATION.as_str()).and_then(|location| begin.join(&location).ok());
@@ -207,7 +230,7 @@ impl Client {
     /// registry stored another digest, and what the network does.
     pub async fn put_manifest(&self, reference: &Reference, bytes: Bytes) -> Result<String, RegistryError> {
         let digest = crate::digest(&bytes);
-        let url = url(reference, &format!("manifests/{}", reference.tag().unwrap_or(&digest)))?;
+        let url = self.url(reference, &format!("manifests/{}", reference.tag().unwrap_or(&digest)))?;
         let request = || self.http.put(url.clone()).header(CONTENT_TYPE, MANIFEST_TYPE).body(bytes.clone());
         let answer = accepted(self.send(reference, Action::Push, request).await?, &url).await?;
         match header(answer.headers(), "docker-content-digest") {
@@ -231,7 +254,7 @@ impl Client {
             #[serde(default)]
             tags: Option<Vec<String>>,
         }
-        let mut next = Some(url(reference, "tags/list?n=1000")?);
+        let mut next = Some(self.url(reference, "tags/list?n=1000")?);
         let mut tags = Vec::new();
         for _ in 0..MAX_PAGES {
             let Some(url) = next.take() else { break };
@@ -253,6 +276,19 @@ impl Client {
             tags.extend(page.tags.unwrap_or_default());
         }
         Ok(tags)
+    }
+
+    fn url(&self, reference: &Reference, path: &str) -> Result<Url, RegistryError> {
+        let scheme = if self.is_plain(reference.registry()) { "http" } else { "https" };
+        let host = match reference.registry() {
+            "docker.io" => "registry-1.docker.io",
+            other => other,
+        };
+        let text = format!("{scheme}://{host}/v2/{}/{path}", reference.repository());
+        Url::parse(&text).map_err(|error| RegistryError::InvalidReference {
+            text: reference.to_string(),
+            reason: format!("no address follows from it: {error}"),
+        })
     }
 
     /// Sends a request, logging in when the registry asks for it.
@@ -338,7 +374,11 @@ impl Client {
         let failed = |reason: String| RegistryError::Login { registry: reference.registry().to_owned(), reason };
         let realm = challenge.parameters.get("realm").and_then(|realm| Url::parse(realm).ok());
         let Some(mut url) = realm else { return Err(failed("it names no token service".into())) };
-        let local = reference.is_loopback() && url.host_str().is_some_and(is_loopback);
+        let registry = reference.registry();
+        let local = url.host_str().is_some_and(|host| {
+            let same = registry.split(':').next() == Some(host);
+            (reference.is_loopback() && is_loopback(host)) || (self.plain.contains(registry) && same)
+        });
         if url.scheme() != "https" && !local {
             return Err(failed(format!("its token service {url} is not https; no password is sent there")));
         }
@@ -429,19 +469,6 @@ fn parse_challenges(text: &str) -> Vec<Challenge> {
         rest = rest.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
     }
     found
-}
-
-fn url(reference: &Reference, path: &str) -> Result<Url, RegistryError> {
-    let scheme = if reference.is_loopback() { "http" } else { "https" };
-    let host = match reference.registry() {
-        "docker.io" => "registry-1.docker.io",
-        other => other,
-    };
-    let text = format!("{scheme}://{host}/v2/{}/{path}", reference.repository());
-    Url::parse(&text).map_err(|error| RegistryError::InvalidReference {
-        text: reference.to_string(),
-        reason: format!("no address follows from it: {error}"),
-    })
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {

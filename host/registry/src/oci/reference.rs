@@ -60,7 +60,7 @@ impl Reference {
     }
 
     /// Whether the registry is this machine, which is spoken to in plain HTTP.
-    pub(crate) fn is_loopback(&self) -> bool {
+    pub fn is_loopback(&self) -> bool {
         is_loopback(&self.registry)
     }
 }
@@ -72,6 +72,24 @@ pub(crate) fn is_loopback(authority: &str) -> bool {
         None => authority.split(':').next().unwrap_or(authority),
     };
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether `host` names this machine or a network of its own: where an answer from elsewhere has no business
+/// to lead.
+pub(crate) fn is_internal(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(v4)) => is_internal_v4(v4),
+        Ok(IpAddr::V6(v6)) => {
+            let mapped = v6.to_ipv4_mapped().is_some_and(is_internal_v4);
+            mapped || v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local()
+        }
+        Err(_) => host == "localhost" || host.ends_with(".localhost") || host.ends_with(".local"),
+    }
+}
+
+fn is_internal_v4(v4: std::net::Ipv4Addr) -> bool {
+    v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified()
 }
 
 /// `sha256:` and 64 lower-case hexadecimal digits.
@@ -204,6 +222,26 @@ mod tests {
         ] {
             let error = text.parse::<Reference>().expect_err(text).to_string();
             assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn networks_of_ones_own_are_known() {
+        for host in [
+            "localhost",
+            "127.0.0.1",
+            "[::1]",
+            "10.1.2.3",
+            "192.168.0.1",
+            "169.254.169.254",
+            "[fe80::1]",
+            "[::ffff:10.0.0.1]",
+            "nas.local",
+        ] {
+            assert!(is_internal(host), "{host}");
+        }
+        for host in ["ghcr.io", "8.8.8.8", "[2606:4700::1]", "localhost.example.com", "172.32.0.1"] {
+            assert!(!is_internal(host), "{host}");
         }
     }
 

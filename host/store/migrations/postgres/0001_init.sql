@@ -145,11 +145,30 @@ CREATE INDEX backtests_of_shop ON backtests (shop, id);
 CREATE TABLE backtest_pairs (
     backtest TEXT COLLATE "C" NOT NULL, n BIGINT NOT NULL, shop TEXT COLLATE "C" NOT NULL, pair TEXT COLLATE "C" NOT NULL, PRIMARY KEY (backtest, n)
 );
+-- Whom a shop trusts to publish what: keys and namespaces are JSON lists.
+CREATE TABLE publishers (
+    shop TEXT COLLATE "C" NOT NULL, name TEXT COLLATE "C" NOT NULL, keys TEXT COLLATE "C" NOT NULL, namespaces TEXT COLLATE "C" NOT NULL, created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL, PRIMARY KEY (shop, name)
+);
+-- Where a shop (empty: every shop of the host) looks for plugins, with the newest copy whose signature was verified.
+CREATE TABLE catalogues (
+    shop TEXT COLLATE "C" NOT NULL, name TEXT COLLATE "C" NOT NULL, reference TEXT COLLATE "C" NOT NULL, key TEXT COLLATE "C", publisher TEXT COLLATE "C" NOT NULL, revision BIGINT NOT NULL,
+    digest TEXT COLLATE "C" NOT NULL, document TEXT COLLATE "C" NOT NULL, fetched_at BIGINT NOT NULL, tried_at BIGINT NOT NULL, error TEXT COLLATE "C",
+    created_at BIGINT NOT NULL, PRIMARY KEY (shop, name)
+);
+-- What was pulled, pinned: a registry that says something else later is caught.
+CREATE TABLE locks (
+    shop TEXT COLLATE "C" NOT NULL, publisher TEXT COLLATE "C" NOT NULL, plugin TEXT COLLATE "C" NOT NULL, version TEXT COLLATE "C" NOT NULL, reference TEXT COLLATE "C" NOT NULL,
+    component TEXT COLLATE "C" NOT NULL, signed_by TEXT COLLATE "C", signed_with TEXT COLLATE "C", created_at BIGINT NOT NULL,
+    PRIMARY KEY (shop, publisher, plugin, version)
+);
 -- Every change by a person, token or upgrade; append-only, each row's hash covers the one before it.
 CREATE TABLE audit (
     n BIGINT PRIMARY KEY, shop TEXT COLLATE "C" NOT NULL, at BIGINT NOT NULL, who TEXT COLLATE "C" NOT NULL, what TEXT COLLATE "C" NOT NULL, subject TEXT COLLATE "C" NOT NULL,
     before TEXT COLLATE "C", after TEXT COLLATE "C", origin TEXT COLLATE "C" NOT NULL, previous TEXT COLLATE "C" NOT NULL, hash TEXT COLLATE "C" NOT NULL
 );
 CREATE INDEX audit_of_shop ON audit (shop, n);
+-- The newest row of the audit, so that rows taken from its end are missed.
+CREATE TABLE audit_head (one BIGINT PRIMARY KEY, n BIGINT NOT NULL, hash TEXT COLLATE "C" NOT NULL);
 -- Who is there. `session` is the process that holds the number now.
 CREATE TABLE nodes (node BIGINT PRIMARY KEY, name TEXT COLLATE "C" NOT NULL UNIQUE, session TEXT COLLATE "C" NOT NULL, lease_until BIGINT NOT NULL);

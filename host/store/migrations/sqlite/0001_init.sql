@@ -150,11 +150,30 @@ CREATE INDEX backtests_of_shop ON backtests (shop, id);
 CREATE TABLE backtest_pairs (
     backtest TEXT NOT NULL, n BIGINT NOT NULL, shop TEXT NOT NULL, pair TEXT NOT NULL, PRIMARY KEY (backtest, n)
 );
+-- Whom a shop trusts to publish what: keys and namespaces are JSON lists.
+CREATE TABLE publishers (
+    shop TEXT NOT NULL, name TEXT NOT NULL, keys TEXT NOT NULL, namespaces TEXT NOT NULL, created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL, PRIMARY KEY (shop, name)
+);
+-- Where a shop (empty: every shop of the host) looks for plugins, with the newest copy whose signature was verified.
+CREATE TABLE catalogues (
+    shop TEXT NOT NULL, name TEXT NOT NULL, reference TEXT NOT NULL, key TEXT, publisher TEXT NOT NULL, revision BIGINT NOT NULL,
+    digest TEXT NOT NULL, document TEXT NOT NULL, fetched_at BIGINT NOT NULL, tried_at BIGINT NOT NULL, error TEXT,
+    created_at BIGINT NOT NULL, PRIMARY KEY (shop, name)
+);
+-- What was pulled, pinned: a registry that says something else later is caught.
+CREATE TABLE locks (
+    shop TEXT NOT NULL, publisher TEXT NOT NULL, plugin TEXT NOT NULL, version TEXT NOT NULL, reference TEXT NOT NULL,
+    component TEXT NOT NULL, signed_by TEXT, signed_with TEXT, created_at BIGINT NOT NULL,
+    PRIMARY KEY (shop, publisher, plugin, version)
+);
 -- Every change by a person, token or upgrade; append-only, each row's hash covers the one before it.
 CREATE TABLE audit (
     n INTEGER PRIMARY KEY, shop TEXT NOT NULL, at BIGINT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL,
     before TEXT, after TEXT, origin TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL
 );
 CREATE INDEX audit_of_shop ON audit (shop, n);
+-- The newest row of the audit, so that rows taken from its end are missed.
+CREATE TABLE audit_head (one BIGINT PRIMARY KEY, n BIGINT NOT NULL, hash TEXT NOT NULL);
 -- Who is there. `session` is the process that holds the number now.
 CREATE TABLE nodes (node INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, session TEXT NOT NULL, lease_until BIGINT NOT NULL);

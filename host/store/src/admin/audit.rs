@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::Result,
-    rows::{AuditCheck, AuditEntry, AuditRow},
+    rows::{AuditCheck, AuditEntry, AuditFault, AuditRow},
     sql::{Connection, Row, Statement, args},
     store::Store,
     writer::{Answer, Op},
@@ -57,8 +57,9 @@ fn hash(previous: &str, n: i64, entry: &AuditEntry) -> String {
 
 /// Within a write transaction: appends an entry to the chain; its number.
 pub(crate) async fn append(connection: &mut Connection, entry: &AuditEntry) -> Result<i64> {
-    let last = connection.query("SELECT n, hash FROM audit ORDER BY n DESC LIMIT 1", args![]).await?;
-    let (n, previous) = match last.first() {
+    // From the head, not from the last row: where rows were taken from the end, the gap stays.
+    let head = connection.query("SELECT n, hash FROM audit_head WHERE one = 1", args![]).await?;
+    let (n, previous) = match head.first() {
         Some(row) => (row.int(0)? + 1, row.text(1)?),
         None => (1, String::new()),
     };
@@ -77,10 +78,16 @@ pub(crate) async fn append(connection: &mut Connection, entry: &AuditEntry) -> R
             &entry.after,
             &entry.origin,
             previous,
-            hash
+            &hash
         ],
     );
     connection.execute(&statement).await?;
+    let head = Statement::new(
+        "INSERT INTO audit_head (one, n, hash) VALUES (1, ?, ?) \
+         ON CONFLICT (one) DO UPDATE SET n = excluded.n, hash = excluded.hash",
+        args![n, hash],
+    );
+    connection.execute(&head).await?;
     Ok(n)
 }
 
@@ -105,29 +112,99 @@ impl Store {
         self.fetch(Statement::new(sql, args![shop, after.unwrap_or(0), limit])).await?.iter().map(audit_row).collect()
     }
 
-    /// Checks the whole chain.
+    /// The audit of every shop, earliest first, behind a number.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn audit_chain(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>> {
+        let sql = format!("SELECT {AUDIT} FROM audit WHERE n > ? ORDER BY n LIMIT ?");
+        self.fetch(Statement::new(sql, args![after, limit])).await?.iter().map(audit_row).collect()
+    }
+
+    /// Whether the audit has that row: its number with that hash, as an export said it once.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn audit_has(&self, n: i64, hash: &str) -> Result<bool> {
+        let statement = Statement::new("SELECT 1 FROM audit WHERE n = ? AND hash = ?", args![n, hash]);
+        Ok(self.fetch_one(statement).await?.is_some())
+    }
+
+    /// Checks the whole chain, and that it ends where it was left.
     ///
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
     pub async fn audit_verify(&self) -> Result<AuditCheck> {
-        let mut check = AuditCheck { rows: 0, broken_at: None };
-        let (mut n, mut previous) = (0, String::new());
+        // The head first: rows that are written meanwhile are behind it.
+        let head = self.fetch_one(Statement::new("SELECT n, hash FROM audit_head WHERE one = 1", args![])).await?;
+        let (head, hash) =
+            head.map_or(Ok((0, String::new())), |row| Ok::<_, crate::StoreError>((row.int(0)?, row.text(1)?)))?;
+        let mut chain = AuditChain::default();
+        let mut at_head = None;
+        let broken =
+            |chain: &AuditChain, at, fault| AuditCheck { rows: chain.rows, broken_at: Some(at), fault: Some(fault) };
         loop {
-            let sql = format!("SELECT {AUDIT} FROM audit WHERE n > ? ORDER BY n LIMIT 1000");
-            let rows = self.fetch(Statement::new(sql, args![n])).await?;
+            let rows = self.audit_chain(chain.n, 1000).await?;
             if rows.is_empty() {
-                return Ok(check);
+                break;
             }
             for row in &rows {
-                let row = audit_row(row)?;
-                check.rows += 1;
-                n += 1;
-                if row.n != n || row.previous != previous || row.hash != hash(&previous, n, &row.entry) {
-                    check.broken_at = Some(row.n);
-                    return Ok(check);
+                if let Err(fault) = chain.follow(row) {
+                    return Ok(broken(&chain, row.n, fault));
                 }
-                previous = row.hash;
+                if row.n == head {
+                    at_head = Some(row.hash.clone());
+                }
             }
         }
+        Ok(match at_head {
+            None if chain.n < head => broken(&chain, chain.n + 1, AuditFault::Truncated),
+            // Rows without a head: somebody set it back, or took it away.
+            None if chain.n > head => broken(&chain, head + 1, AuditFault::Edited),
+            Some(found) if found != hash => broken(&chain, head, AuditFault::Edited),
+            _ => AuditCheck { rows: chain.rows, broken_at: None, fault: None },
+        })
+    }
+}
+
+/// Follows the chain row by row, in the store or in an export.
+#[derive(Debug, Clone, Default)]
+pub struct AuditChain {
+    /// Rows that fitted.
+    pub rows: u64,
+    /// The number of the last of them; 0 before the first.
+    pub n: i64,
+    /// Its hash.
+    pub hash: String,
+}
+
+impl AuditChain {
+    /// Holds a row against the one before it.
+    ///
+    /// # Errors
+    /// What is wrong with it; the chain stays where it was.
+    pub fn follow(&mut self, row: &AuditRow) -> Result<(), AuditFault> {
+        self.fits(row.n, &row.previous)?;
+        if row.hash != hash(&row.previous, row.n, &row.entry) {
+            return Err(AuditFault::Edited);
+        }
+        self.link(row.n, &row.previous, &row.hash)
+    }
+
+    /// Holds a row against the one before it, by its hashes alone.
+    ///
+    /// # Errors
+    /// As [`AuditChain::follow`].
+    pub fn link(&mut self, n: i64, previous: &str, hash: &str) -> Result<(), AuditFault> {
+        self.fits(n, previous)?;
+        (self.rows, self.n, self.hash) = (self.rows + 1, n, hash.to_owned());
+        Ok(())
+    }
+
+    fn fits(&self, n: i64, previous: &str) -> Result<(), AuditFault> {
+        if n != self.n + 1 {
+            return Err(AuditFault::Removed);
+        }
+        if previous == self.hash { Ok(()) } else { Err(AuditFault::Edited) }
     }
 }

@@ -4,13 +4,18 @@
 mod approvals;
 mod audit;
 mod backtests;
+mod export;
 mod imports;
+mod market;
 mod plugins;
 mod retention;
 mod schedules;
 mod secrets;
 mod shops;
 
+pub use audit::AuditChain;
 pub(crate) use audit::append;
+pub use export::{AUDIT_EXPORT, AuditExport, AuditExportError, AuditLine, verify_export};
 pub(crate) use imports::advance;
+pub use market::{CatalogueRow, LockRow, PublisherRow};
 pub(crate) use retention::Pass;

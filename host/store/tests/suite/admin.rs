@@ -2,8 +2,8 @@
 
 use shopwright_model::{EntityKind, RunId};
 use shopwright_store::{
-    AuditCheck, AuditEntry, Flush, GuardrailRow, InstallationRow, MessageFilter, MessageRow, Next, Own, Retention,
-    ScheduleRow, Shop, Token, VersionRow, testing,
+    AuditCheck, AuditEntry, AuditFault, CatalogueRow, Flush, GuardrailRow, InstallationRow, LockRow, MessageFilter,
+    MessageRow, Next, Own, PublisherRow, Retention, ScheduleRow, Shop, Token, VersionRow, testing,
 };
 
 use crate::support::{NOW, accept, article, event, flush, on_each, run, start, wait_for};
@@ -56,6 +56,68 @@ async fn what_is_put_is_read_and_stays_in_its_shop() {
         assert!(!store.guardrail_delete("s", "g").await.expect("answered"));
         assert!(!store.delivery_seen("s", "k", 1).await.expect("noted"));
         assert!(store.delivery_seen("s", "k", 2).await.expect("noted"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn where_plugins_come_from_is_kept_for_each_shop() {
+    on_each(|store| async move {
+        let acme = PublisherRow {
+            shop: "s".into(),
+            name: "acme".into(),
+            keys: "[]".into(),
+            namespaces: "[\"ghcr.io/acme\"]".into(),
+            created_at: 1,
+            updated_at: 1,
+        };
+        store.publisher_put(acme.clone()).await.expect("put");
+        let changed = PublisherRow { keys: "[1]".into(), created_at: 9, updated_at: 2, ..acme.clone() };
+        store.publisher_put(changed.clone()).await.expect("put");
+        let expected = PublisherRow { created_at: 1, ..changed };
+        assert_eq!(store.publishers_list("s").await.expect("read"), [expected]);
+        assert!(store.publishers_list("t").await.expect("read").is_empty());
+        assert!(!store.publisher_delete("t", "acme").await.expect("answered"), "another shop's");
+        assert!(store.publisher_delete("s", "acme").await.expect("answered"));
+
+        let catalogue = CatalogueRow {
+            shop: String::new(),
+            name: "acme".into(),
+            reference: "ghcr.io/acme/catalogue:latest".into(),
+            key: None,
+            publisher: "acme".into(),
+            revision: 1,
+            digest: "sha256:0".into(),
+            document: "{}".into(),
+            fetched_at: 1,
+            tried_at: 1,
+            error: None,
+            created_at: 1,
+        };
+        store.catalogue_put(catalogue.clone()).await.expect("put");
+        let newer = CatalogueRow { revision: 2, error: Some("away".into()), tried_at: 3, ..catalogue };
+        store.catalogue_put(newer.clone()).await.expect("put");
+        assert_eq!(store.catalogues_list("").await.expect("read"), [newer]);
+        assert!(store.catalogues_list("s").await.expect("read").is_empty());
+        assert!(store.catalogue_delete("", "acme").await.expect("answered"));
+        assert!(!store.catalogue_delete("", "acme").await.expect("answered"));
+
+        let lock = LockRow {
+            shop: "s".into(),
+            publisher: "acme".into(),
+            plugin: "p".into(),
+            version: "1.0.0".into(),
+            reference: "ghcr.io/acme/p:1.0.0@sha256:0".into(),
+            component: "sha256:1".into(),
+            signed_by: None,
+            signed_with: None,
+            created_at: 1,
+        };
+        store.lock_put(lock.clone()).await.expect("put");
+        let signed = LockRow { signed_by: Some("acme".into()), component: "sha256:2".into(), ..lock.clone() };
+        store.lock_put(signed).await.expect("put");
+        let expected = LockRow { signed_by: Some("acme".into()), ..lock };
+        assert_eq!(store.locks_list("s").await.expect("read"), [expected], "the component is pinned for good");
     })
     .await;
 }
@@ -158,15 +220,32 @@ async fn the_audit_shows_what_was_changed() {
             };
             assert_eq!(store.audit_append(entry).await.expect("appended"), n);
         }
-        assert_eq!(store.audit_verify().await.expect("checked"), AuditCheck { rows: 5, broken_at: None });
+        assert_eq!(store.audit_verify().await.expect("checked"), AuditCheck { rows: 5, broken_at: None, fault: None });
         let ns = store.audit_list("s", Some(1), 10).await.expect("read").iter().map(|row| row.n).collect::<Vec<_>>();
         assert_eq!(ns, [2, 4, 5]);
         testing::execute(&store, "UPDATE audit SET who = 'nobody' WHERE n = 2").await.expect("changed");
         assert_eq!(store.audit_verify().await.expect("checked").broken_at, Some(2));
         testing::execute(&store, "UPDATE audit SET who = 'token:t' WHERE n = 2").await.expect("changed back");
         assert_eq!(store.audit_verify().await.expect("checked").broken_at, None);
-        testing::execute(&store, "DELETE FROM audit WHERE n = 4").await.expect("taken out");
-        assert_eq!(store.audit_verify().await.expect("checked").broken_at, Some(5));
+        let fault = async || {
+            let check = store.audit_verify().await.expect("checked");
+            check.broken_at.zip(check.fault)
+        };
+        // The end taken off: the head misses it, also after more was written.
+        testing::execute(&store, "DELETE FROM audit WHERE n = 5").await.expect("taken off");
+        assert_eq!(fault().await, Some((5, AuditFault::Truncated)));
+        assert_eq!(store.audit_append(AuditEntry::default()).await.expect("appended"), 6);
+        assert_eq!(fault().await, Some((6, AuditFault::Removed)));
+        testing::execute(&store, "DELETE FROM audit WHERE n = 6").await.expect("taken off");
+        // The head set back with it leaves no trace here: only an export from before shows that.
+        testing::execute(&store, "UPDATE audit_head SET n = 4, hash = (SELECT hash FROM audit WHERE n = 4)")
+            .await
+            .expect("set back");
+        assert_eq!(fault().await, None);
+        testing::execute(&store, "UPDATE audit_head SET n = 3").await.expect("set back");
+        assert_eq!(fault().await, Some((3, AuditFault::Edited)));
+        testing::execute(&store, "DELETE FROM audit WHERE n = 3").await.expect("taken out");
+        assert_eq!(fault().await, Some((4, AuditFault::Removed)));
     })
     .await;
 }
