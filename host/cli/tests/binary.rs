@@ -94,6 +94,47 @@ impl Host {
     }
 }
 
+/// A secret's value comes from standard input, and is shown nowhere.
+fn secrets(host: &Host) {
+    let set = |args: &[&str], value: &str| {
+        let mut child = host.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.as_mut().expect("it runs");
+        child.stdin.take().expect("piped").write_all(value.as_bytes()).expect("it is read");
+        let status = child.wait().expect("it ends");
+        let mut said = String::new();
+        for pipe in [
+            &mut child.stdout.take().expect("piped") as &mut dyn std::io::Read,
+            &mut child.stderr.take().expect("piped"),
+        ] {
+            pipe.read_to_string(&mut said).expect("text");
+        }
+        (status.success(), said)
+    };
+    let name = ["secret", "set", "crm-token", "--host", "crm.example.com", "--installation", "crm-sync"];
+    let (done, said) = set(&name, "s3cr3t-Zx81-value\n");
+    assert!(done && said.contains("crm-token is set, for crm.example.com") && !said.contains("s3cr3t"), "{said}");
+    let (done, said) = set(&name, "x\n");
+    assert!(!done && said.contains("6 to 8192 bytes"), "{said}");
+    assert!(!set(&name, "").0 && !set(&["secret", "set", "y", "--host", "a.example"], "s3cr3t-Zx81-value").0);
+    let list = host.text(&["secret", "list"]) + &host.json(&["secret", "list"]).to_string();
+    assert!(list.contains("crm-sync") && !list.contains("s3cr3t"), "{list}");
+    let data = host.folder.join("data");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let key = std::fs::metadata(data.join("secrets.key")).expect("a key was made");
+        assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    }
+    for entry in
+        std::fs::read_dir(&data).expect("a folder").filter_map(Result::ok).filter(|entry| entry.path().is_file())
+    {
+        let content = std::fs::read(entry.path()).expect("it is read");
+        assert!(!content.windows(6).any(|window| window == b"s3cr3t"), "{:?} has the value", entry.path());
+    }
+    assert!(host.text(&["secret", "remove", "crm-token"]).contains("is removed"));
+    assert_eq!(host.json(&["secret", "list"])["items"], json!([]));
+}
+
 #[test]
 fn a_host_is_started_used_ended_and_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -122,6 +163,8 @@ fn a_host_is_started_used_ended_and_goes_on() {
     assert_eq!(host.json(&["event", "list", "--limit", "2"])["items"].as_array().expect("a list").len(), 2);
     let shown = host.text(&["event", "list", "--kind", "shop.opened"]);
     assert!(shown.starts_with("SEQ") && shown.contains("customer:1"), "{shown}");
+
+    secrets(&host);
 
     // Data, with a bad line.
     let cart = |id: &str| {

@@ -86,7 +86,8 @@ fn every_function_of_wit_is_offered_with_its_very_types_and_no_other_is() {
     offered.sort();
     assert_eq!(offered, in_wit);
     let mut actions: Vec<&str> = calls.actions.keys().map(String::as_str).collect();
-    let mut named = ActionKind::NAMES;
+    // Requests to servers of others are the engine's own: nothing of the shop's model is in them.
+    let mut named: Vec<&str> = ActionKind::NAMES.into_iter().filter(|name| *name != "http.send").collect();
     actions.sort_unstable();
     named.sort_unstable();
     assert_eq!(actions, named, "every action is known to the guardrails by the name it is called by");
