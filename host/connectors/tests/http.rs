@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     io,
     net::IpAddr,
+    slice::from_ref,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -213,7 +214,7 @@ async fn a_request_arrives_with_its_headers_and_the_hosts_own() {
     let host = format!("http://127.0.0.1:{}", server.port);
     let mut request = post(format!("{host}/orders?a=b#part"), "{\"n\":1}");
     request.headers = vec![header("Content-Type", "application/json")];
-    let response = answered(send(&out(), &request, &[host.clone()]).await);
+    let response = answered(send(&out(), &request, from_ref(&host)).await);
     assert_eq!((response.status, response.body.as_slice()), (201, b"ok".as_slice()));
     assert!(response.headers.contains(&header("x-id", "7")));
     let seen = server.seen().remove(0).to_lowercase();
@@ -227,7 +228,7 @@ async fn a_request_arrives_with_its_headers_and_the_hosts_own() {
     }
     assert!(seen.ends_with("{\"n\":1}"));
     // A read has no key, and the plugin's own key goes before the host's.
-    answered(send(&out(), &get(&host), &[host.clone()]).await);
+    answered(send(&out(), &get(&host), from_ref(&host)).await);
     request.headers.push(header("Idempotency-Key", "mine"));
     answered(send(&out(), &request, &[host]).await);
     let seen = server.seen();
@@ -350,7 +351,7 @@ async fn redirects_are_judged_like_requests() {
     let mut request = post(format!("{here}/other"), "the body");
     request.headers =
         vec![header("authorization", "Bearer me"), header("x-token", "{{secret:K}}"), header("x-plain", "stays")];
-    answered(send_with(&out, &request, &hosts, std::slice::from_ref(&secret)).await);
+    answered(send_with(&out, &request, &hosts, from_ref(&secret)).await);
     let seen = other.seen().remove(0);
     assert!(
         seen.contains("x-plain: stays") && seen.contains("idempotency-key") && seen.ends_with("the body"),
@@ -359,7 +360,7 @@ async fn redirects_are_judged_like_requests() {
     assert!(!seen.contains("authorization") && !seen.contains("x-token") && !seen.contains("value-of-k"), "{seen}");
     // A body with a secret does not move on, nor does an address that repeats one.
     let request = post(format!("{here}/other"), "k={{secret:K}}");
-    let error = error_of(send_with(&out, &request, &hosts, std::slice::from_ref(&secret)).await);
+    let error = error_of(send_with(&out, &request, &hosts, from_ref(&secret)).await);
     assert!(matches!(error, HttpError::Redirect(_)), "{error:?}");
     let request = get(format!("{here}/leak?k={{{{secret:K}}}}"));
     let error = error_of(send_with(&out, &request, &hosts, &[secret]).await);
@@ -402,7 +403,7 @@ async fn reading_stops_at_the_limit_and_at_the_deadline() {
     // Nobody listens: nothing was sent, and it may go later.
     let free = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address").port();
     let closed = format!("http://127.0.0.1:{free}");
-    let reply = send(&out, &get(&closed), &[closed.clone()]).await;
+    let reply = send(&out, &get(&closed), from_ref(&closed)).await;
     assert!(matches!(reply, Reply::NotSent { error: HttpError::Connect(_), again: true }), "{reply:?}");
     let reply = send(&out, &get("https://nowhere.test/"), &["nowhere.test".into()]).await;
     assert!(matches!(reply, Reply::NotSent { error: HttpError::Dns(_), again: true }), "{reply:?}");
@@ -455,7 +456,7 @@ async fn a_secret_goes_out_and_does_not_come_back() {
         header("x-basic", "Basic {{basic:USER:TOKEN}}"),
         header("content-type", "application/json"),
     ];
-    let response = answered(send_with(&out(), &request, std::slice::from_ref(&host), &secrets).await);
+    let response = answered(send_with(&out(), &request, from_ref(&host), &secrets).await);
     let seen = server.seen().remove(0);
     assert!(seen.contains("authorization: Bearer s3cr3t-\"token\"\r\n"), "{seen}");
     assert!(

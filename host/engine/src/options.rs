@@ -84,12 +84,14 @@ pub struct HttpLimits {
     pub per_second: u32,
     /// The most of them that come at once.
     pub burst: u32,
+    /// Bytes of requests and answers that one run may have in its journal.
+    pub bytes_per_run: usize,
 }
 
 impl Default for HttpLimits {
-    /// 64 and 16 at once: few beside the runs that execute. 10 a second, and 50 together.
+    /// 64 and 16 at once: few beside the runs that execute. 10 a second, and 50 together. 64 MiB a run.
     fn default() -> Self {
-        Self { at_once: 64, at_once_per_installation: 16, per_second: 10, burst: 50 }
+        Self { at_once: 64, at_once_per_installation: 16, per_second: 10, burst: 50, bytes_per_run: 64 << 20 }
     }
 }
 

@@ -213,7 +213,9 @@ mod tests {
 
     #[test]
     fn a_request_goes_where_the_manifest_asks_and_the_operator_granted() {
-        let table: [(&[&str], Option<&[&str]>, bool, &str, u16, bool); 16] = [
+        // Asked for, granted, without TLS, host, port, whether it goes.
+        type Row<'a> = (&'a [&'a str], Option<&'a [&'a str]>, bool, &'a str, u16, bool);
+        let table: [Row<'_>; 16] = [
             (&["api.example.com"], None, false, "api.example.com", 443, true),
             (&["api.example.com"], None, false, "api.example.com", 8443, false),
             (&["api.example.com"], None, true, "api.example.com", 80, false),

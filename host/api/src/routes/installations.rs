@@ -100,7 +100,8 @@ pub struct NewInstallation {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub settings: Option<serde_json::Value>,
-    /// What it may do; all that it asks for where absent. `{"function", "channels", "categories", "templates", "per_day"}`
+    /// What it may do; all that it asks for where absent. `{"function", "channels", "categories", "templates", "hosts",
+    /// "per_day"}`; `hosts` of `http.send` as `api.example.com`, `api.example.com:8443`, `*.example.com` or `http://…`
     #[serde(default)]
     #[schema(value_type = Option<Vec<Object>>)]
     pub grants: Option<serde_json::Value>,

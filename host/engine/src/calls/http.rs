@@ -7,7 +7,7 @@ use shopwright_sandbox::HostFunctions;
 
 use super::surface::Kept;
 use crate::{
-    cx::{Replay, RunCx},
+    cx::{Replay, RunCx, Stop},
     http,
 };
 
@@ -28,6 +28,13 @@ pub(super) fn register(functions: &mut HostFunctions<RunCx>) {
                     Ok((Result::from(kept),))
                 }
                 Replay::Live(args) => {
+                    let ours = cx.journal.entries().iter().filter(|entry| entry.call.starts_with("http."));
+                    let bytes: usize = ours.map(|entry| entry.args.len() + entry.answer.len()).sum();
+                    let most = cx.core.limits.http.bytes_per_run;
+                    if bytes > most {
+                        let message = format!("the requests of the run and their answers have more than {most} bytes");
+                        return Err(cx.stop(Stop::Fail { code: "too-much-data", message }));
+                    }
                     let result = if read { http::read(cx, &params.0).await? } else { http::act(cx, params.0).await? };
                     let kept = Kept::from(result);
                     cx.record(call, args, &kept)?;

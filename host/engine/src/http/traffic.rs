@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn traffic(at_once: usize, own: usize, per_second: u32, burst: u32) -> Arc<Traffic> {
-        Traffic::new(HttpLimits { at_once, at_once_per_installation: own, per_second, burst })
+        Traffic::new(HttpLimits { at_once, at_once_per_installation: own, per_second, burst, ..HttpLimits::default() })
     }
 
     #[test]

@@ -462,11 +462,31 @@ async fn a_secret_is_used_and_is_nowhere() {
     assert!(bytes > 10_000, "there is a store");
 }
 
+/// A run that fetches without end is ended, not the disk filled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_fetches_so_much_and_no_more() {
+    let site = Site::start().await;
+    let http = HttpLimits { bytes_per_run: 1_000, ..HttpLimits::default() };
+    let limits = EngineLimits { http, ..EngineLimits::default() };
+    let world = World::with(Setup { limits, ..setup() }).await;
+    enable(&world, &site, json!({}), None).await;
+    let run = world.go("1", json!([{"do": "repeat", "times": 50, "steps": [site.get()]}])).await;
+    let (code, message) = world.failure(run).await;
+    assert!(code == "too-much-data" && message.contains("1000"), "{code} {message}");
+    assert!((2..20).contains(&site.seen().len()), "{}", site.seen().len());
+}
+
 /// A slow server holds as many runs as it may, and nobody else's; those that wait hold nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_server_stops_nobody_else() {
     let site = Site::start().await;
-    let http = HttpLimits { at_once: 8, at_once_per_installation: 4, per_second: 1_000, burst: 1_000 };
+    let http = HttpLimits {
+        at_once: 8,
+        at_once_per_installation: 4,
+        per_second: 1_000,
+        burst: 1_000,
+        ..HttpLimits::default()
+    };
     let limits = EngineLimits { executing: 6, executing_per_installation: 6, http, ..EngineLimits::default() };
     let world = World::with(Setup { limits, ..setup() }).await;
     enable(&world, &site, json!({}), None).await;
