@@ -184,6 +184,8 @@ pub struct Retention {
     pub history: Option<u32>,
     /// Messages in the mailbox.
     pub messages: Option<u32>,
+    /// Versions of plugins that nobody has installed, and that no run needs.
+    pub versions: Option<u32>,
 }
 
 /// Limits.

@@ -30,6 +30,7 @@ use crate::{
     calls::workflow::{Question, decide_as, plan_own},
     cx::{RunCx, Stop, Wait},
     intake::IncomingEvent,
+    limits,
     notice::Notice,
     reader::RunReader,
     waits::WaitFor,
@@ -94,6 +95,12 @@ pub(crate) async fn act(cx: &mut RunCx, kind: ActionKind) -> Answer {
             Err(reason) => return Ok(Err(ActionError::Invalid(reason))),
         },
     };
+    if let Err(words) = limits::take_effect(cx) {
+        let mut row = new_row(cx, &action, EffectState::Denied, "none");
+        row.error = Some(words.clone());
+        keep(cx, &action, row);
+        return Ok(Err(ActionError::Denied(words)));
+    }
     let connector = connector(cx, writes.outgoing.as_ref());
     write_own(cx, &writes, &versions, now)?;
     match (connector, message) {

@@ -16,8 +16,16 @@ use shopwright_sandbox::{HostFunctions, Prepared, Sandbox};
 use tokio::sync::{Notify, broadcast};
 
 use crate::{
-    EngineError, EngineLimits, Retention, Senders, cx::RunCx, ground::Ground, http::Traffic, install::Program,
-    metrics::Metrics, notice::Notice, queue::Queue, shop::ShopState, trial::World,
+    EngineError, EngineLimits, Retention, Senders,
+    cx::RunCx,
+    ground::Ground,
+    http::Traffic,
+    install::{Installed, Program},
+    metrics::Metrics,
+    notice::Notice,
+    queue::Queue,
+    shop::ShopState,
+    trial::World,
 };
 
 /// A component's digest and the hash of what it is granted.
@@ -74,10 +82,10 @@ impl Core {
             ids: IdSource::new(clock.clone(), node),
             store: Ground::new(store, world),
             sandbox,
+            queue: Queue::new(limits.executing_per_installation, clock.clone()),
             clock,
             seed,
             senders,
-            queue: Queue::new(limits.executing_per_installation),
             traffic: Traffic::new(limits.http),
             limits,
             retention,
@@ -134,6 +142,13 @@ impl Core {
     /// Whether anybody listens: notices need not be made otherwise.
     pub fn is_heard(&self) -> bool {
         self.notices.receiver_count() > 0
+    }
+
+    /// Which node a new run is given to: this one, or none where so many of it wait here already that the store
+    /// keeps it until there is room.
+    pub fn place(&self, shop: &ShopState, installed: &Installed) -> Option<i64> {
+        let id = &installed.record.id;
+        (!self.queue.is_limited() || self.queue.has_room(&shop.shop.id, id)).then(|| self.store.node())
     }
 
     /// A number from 0 to 1 for spreading retries.

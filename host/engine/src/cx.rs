@@ -16,6 +16,7 @@ use crate::{
     install::{Installed, Program},
     intake,
     journal::{self, Entry, Journal},
+    limits::Reserved,
     notice::Notice,
     shop::ShopState,
 };
@@ -43,6 +44,8 @@ pub(crate) enum Stop {
         /// For people.
         message: String,
     },
+    /// A rehearsal came to a call that is not in the journal.
+    Live,
     /// The store does not answer.
     Store(StoreError),
 }
@@ -132,6 +135,10 @@ pub(crate) struct RunCx {
     pub mark: i64,
     /// Set when a host call unwinds the guest.
     pub stop: Option<Stop>,
+    /// It is only to be seen whether the run agrees with its journal: nothing new is done.
+    pub rehearsal: bool,
+    /// What it has taken of limits and not yet made durable.
+    pub reserved: Reserved,
 }
 
 /// What the journal has for a call.
@@ -250,6 +257,7 @@ impl RunCx {
                     self.journal.flushed(self.log_lines);
                 }
                 self.run.chunks = self.journal.chunks();
+                self.reserved.keep();
                 self.overlay = Overlay::default();
                 self.core.tell(notices);
                 Ok(())
@@ -328,6 +336,14 @@ impl RunCx {
                 let message = format!("the run made more than {limit} host calls; let it end, or continue as new");
                 return Err(self.stop(Stop::Fail { code: "too-many-calls", message }));
             }
+            if self.rehearsal {
+                let most = self.program.workflow(&self.run.workflow).map_or(u32::MAX, |w| w.effects);
+                if self.effects >= most && shopwright_policy::ActionKind::NAMES.contains(&call) {
+                    let message = format!("the run asked for more than {most} actions");
+                    return Err(self.stop(Stop::Fail { code: "too-many-effects", message }));
+                }
+                return Err(self.stop(Stop::Live));
+            }
             self.mark = 0;
             if let Some(world) = self.core.store.world()
                 && !world.may_call(self.run.id, self.journal.position(), call, &args)
@@ -386,7 +402,7 @@ impl RunCx {
 }
 
 /// A call with its arguments, for people: cut where it gets long.
-fn show(call: &str, args: &[u8]) -> String {
+pub(crate) fn show(call: &str, args: &[u8]) -> String {
     let args = journal::decode::<serde_json::Value>(args).map_or_else(|_| "?".into(), |v| v.to_string());
     let mut text = format!("{call}{args}");
     if text.len() > 400 {

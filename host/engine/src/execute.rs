@@ -21,6 +21,7 @@ use crate::{
     cx::{Overlay, Pending, RunCx, Stop, Wait, commit},
     install::{Installed, Program},
     journal::Journal,
+    limits::Reserved,
     notice::Notice,
     queue::Task,
     waits::WaitFor,
@@ -43,7 +44,10 @@ pub(crate) async fn run_all(core: Arc<Core>) {
                 "run", run = %task.run.id, shop, installation, workflow = task.run.workflow, attempt = task.run.attempt
             );
             core.metrics.runs_busy.of(pin!(execute(&core, task).instrument(span))).await;
-            core.queue.done(&shop, &installation);
+            if core.queue.done(&shop, &installation) {
+                // There is room for more of it, which the store keeps.
+                core.timer.notify_one();
+            }
             drop(slot);
         });
     }
@@ -142,8 +146,11 @@ async fn refuse(core: &Arc<Core>, run: &RunRow, code: &str, message: String) -> 
         next: Next::Failed { code: code.into(), message: message.clone() },
     };
     match commit(core, flush).await {
-        Ok(_) => {
+        Ok(flushed) => {
             tell_end(core, run, "failed", &message);
+            if matches!(flushed, Flushed::Done { .. }) {
+                crate::rollout::ended(core, run, true).await;
+            }
             After::Left
         }
         Err(error) => After::Down(error),
@@ -212,7 +219,8 @@ async fn segment(core: &Arc<Core>, run: &mut RunRow, event: &mut Option<Arc<Even
             message: format!("the outcome has {} bytes; {most} are allowed", text.len()),
         },
         (Some(Stop::Wait(wait)), _) => return suspend(core, run, cx, wait).await,
-        (Some(Stop::Fenced), _) => return After::Left,
+        // Rehearsals do not come here.
+        (Some(Stop::Fenced | Stop::Live), _) => return After::Left,
         (Some(Stop::Conflict(key)), _) => {
             tracing::debug!(key, "what the run decided on has changed; it decides anew");
             core.metrics.conflicts.inc();
@@ -239,14 +247,14 @@ async fn segment(core: &Arc<Core>, run: &mut RunRow, event: &mut Option<Arc<Even
             message: "it continued as new again and again without ever waiting".into(),
         },
         (None, Ok(Ok(Outcome::ContinueAsNew(text)))) => {
+            let (digest, settings) = successor(run, &cx);
             let next = NewRun {
                 id: core.ids.run(),
                 shop: run.shop.clone(),
                 installation: run.installation.clone(),
                 workflow: run.workflow.clone(),
-                // The newest version takes over: this is where a long-lived workflow is upgraded.
-                digest: if cx.is_live() { cx.installed.record.digest.clone() } else { run.digest.clone() },
-                settings: cx.installed.settings.clone(),
+                digest,
+                settings,
                 mode: run.mode.clone(),
                 key: run.key.clone(),
                 rule: shopwright_store::ops::Rule::Allow,
@@ -270,6 +278,24 @@ async fn segment(core: &Arc<Core>, run: &mut RunRow, event: &mut Option<Arc<Even
     finish(core, run, cx, outcome).await
 }
 
+/// The version and settings that a run continues with: the newest take over, this is where a long-lived workflow is
+/// upgraded. In a rollout its key decides; without one it stays where it is.
+fn successor(run: &RunRow, cx: &RunCx) -> (String, Arc<str>) {
+    let installed = &cx.installed;
+    if !cx.is_live() {
+        return (run.digest.clone(), installed.settings.clone());
+    }
+    let candidate = match (&run.key, &installed.candidate) {
+        (Some(key), Some(_)) => installed.candidate_for(key, &[]),
+        (None, Some((_, side))) if side.digest == run.digest => Some(side),
+        _ => None,
+    };
+    match candidate.filter(|side| side.program.workflow(&run.workflow).is_some()) {
+        Some(side) => (side.digest.clone(), side.settings.clone()),
+        None => (installed.record.digest.clone(), installed.settings.clone()),
+    }
+}
+
 /// An outcome that is no JSON is kept as a JSON string.
 fn as_json(text: String) -> String {
     if text.is_empty() {
@@ -281,7 +307,7 @@ fn as_json(text: String) -> String {
     }
 }
 
-fn trap_code(trap: &Trap) -> &'static str {
+pub(crate) fn trap_code(trap: &Trap) -> &'static str {
     match trap {
         Trap::OutOfFuel { .. } => "out-of-fuel",
         Trap::OutOfMemory { .. } => "out-of-memory",
@@ -318,6 +344,7 @@ async fn suspend(core: &Arc<Core>, run: &mut RunRow, mut cx: RunCx, wait: Wait) 
     let flush = cx.take_flush(next);
     match commit(core, flush).await {
         Ok(Flushed::Done { already, .. }) => {
+            cx.reserved.keep();
             core.tell(notices);
             if already { After::Again } else { After::Left }
         }
@@ -393,9 +420,13 @@ async fn finish(core: &Arc<Core>, run: &RunRow, mut cx: RunCx, next: Next) -> Af
     let flush = cx.take_flush(next);
     match commit(core, flush).await {
         Ok(Flushed::Done { .. }) => {
+            cx.reserved.keep();
             core.tell(notices);
             core.metrics.ended(&run.workflow, state, core.clock.now() - run.created_at);
             tell_end(core, run, state, &outcome);
+            if cx.installed.watch.is_some() {
+                crate::rollout::ended(core, run, state == "failed").await;
+            }
             After::Left
         }
         Ok(Flushed::Fenced) => After::Left,
@@ -477,7 +508,7 @@ async fn wait_on(core: &Arc<Core>, run: &RunRow) -> After {
 }
 
 /// What started the run, as the guest sees it.
-async fn trigger(core: &Core, run: &RunRow, event: &mut Option<Arc<EventRow>>) -> Result<Trigger, crate::EngineError> {
+pub(crate) async fn trigger(core: &Core, run: &RunRow, event: &mut Option<Arc<EventRow>>) -> Result<Trigger, crate::EngineError> {
     let input = || run.input.clone().unwrap_or_else(|| "null".into());
     Ok(match run.trigger {
         TriggerKind::Event => {
@@ -510,7 +541,7 @@ pub(crate) fn event_for_guest(event: &EventRow) -> Event {
 
 impl RunCx {
     #[allow(clippy::too_many_arguments)]
-    fn new(
+    pub(crate) fn new(
         core: &Arc<Core>,
         shop: Arc<crate::shop::ShopState>,
         installed: Arc<crate::install::Installed>,
@@ -545,15 +576,27 @@ impl RunCx {
             resumed,
             mark: 0,
             stop: None,
+            rehearsal: false,
+            reserved: Reserved::default(),
         }
     }
 }
 
 /// What a run may do. One of an earlier version keeps what that version imports, which was granted when it
 /// began: an upgrade that asks for less takes nothing from the runs in flight.
-fn granted(installed: &Installed, program: &Program, digest: &str) -> Arc<Grants> {
+pub(crate) fn granted(installed: &Installed, program: &Program, digest: &str) -> Arc<Grants> {
     if installed.record.digest == digest {
         return installed.grants.clone();
+    }
+    if let Some((_, side)) = &installed.candidate
+        && side.digest == digest
+    {
+        return side.grants.clone();
+    }
+    if let Some(previous) = &installed.record.rollout.previous
+        && previous.digest == digest
+    {
+        return Arc::new(previous.grants.clone());
     }
     let of = |(interface, function): (&str, &str)| {
         installed.grants.find(interface, function).cloned().unwrap_or_else(|| Grant::of(interface, function))

@@ -16,7 +16,13 @@ use shopwright_sandbox::{GuestLimits, Imports, Prepared};
 use shopwright_store::ops::Rule;
 use shopwright_triggers::{Condition, KeyExpr, Root, Schedule};
 
-use crate::{EngineError, core::Core, cx::RunCx};
+use crate::{
+    EngineError,
+    core::Core,
+    cx::RunCx,
+    limits::{Limits, Meter},
+    rollout::{Rollout, Share, Watch},
+};
 
 /// A component with its manifest, compiled: what every run of this digest shares.
 pub(crate) struct Program {
@@ -47,12 +53,26 @@ pub(crate) struct EventTrigger {
     pub condition: Option<Condition>,
 }
 
+/// A version as an installation runs it.
+pub(crate) struct Side {
+    pub digest: String,
+    pub program: Arc<Program>,
+    pub settings: Arc<str>,
+    pub grants: Arc<Grants>,
+}
+
 /// An installation, ready to take events.
 pub(crate) struct Installed {
     pub record: Installation,
     pub program: Arc<Program>,
     pub settings: Arc<str>,
     pub grants: Arc<Grants>,
+    /// What is being tried, and on whom.
+    pub candidate: Option<(Share, Side)>,
+    /// Counts how a new version does.
+    pub watch: Option<Arc<Watch>>,
+    /// Counts what is limited.
+    pub meter: Option<Arc<Meter>>,
 }
 
 impl Installed {
@@ -115,6 +135,10 @@ pub struct Installation {
     pub mode: Mode,
     /// The live installation that a shadow stands beside; none: the one of the same plugin.
     pub beside: Option<String>,
+    /// How its versions follow one another.
+    pub rollout: Rollout,
+    /// How much it may use.
+    pub limits: Limits,
     /// First enabled.
     pub created_at: Millis,
     /// Last changed.

@@ -186,13 +186,14 @@ pub(crate) fn runs(core: &Core, shop: &ShopState, event: &NewEvent, now: Millis)
             .map_err(|e| EngineError::invalid("bad-data", "data", e))
     };
     let mut runs: Vec<NewRun> = Vec::new();
-    for (installed, w, t) in triggers {
-        let workflow = &installed.program.workflows[*w];
+    for triggered in triggers {
+        let installed = &triggered.installed;
+        let workflow = &triggered.program().workflows[triggered.workflow];
         let taken = |r: &NewRun| r.installation == installed.record.id && r.workflow == workflow.name;
         if runs.iter().any(taken) {
             continue; // Two triggers of one workflow matched: one run.
         }
-        if let Some(condition) = &workflow.triggers[*t].condition {
+        if let Some(condition) = &workflow.triggers[triggered.trigger].condition {
             match condition.check(value()?) {
                 Ok(true) => {}
                 Ok(false) => continue,
@@ -219,13 +220,30 @@ pub(crate) fn runs(core: &Core, shop: &ShopState, event: &NewEvent, now: Millis)
                 }
             },
         };
+        let mut side = (&installed.record.digest, &installed.settings);
+        if installed.candidate.is_some() {
+            // Both versions' triggers are looked at; by the installed one's key one of them takes the run.
+            let installed_key = match installed.program.workflow(&workflow.name).map(|own| &own.key) {
+                Some(Some(expression)) if triggered.candidate => expression.eval(value()?).ok().flatten(),
+                Some(None) => None,
+                _ => key.clone(),
+            };
+            let own = installed_key.as_deref().or(event.concerns.first().map(String::as_str)).unwrap_or(&event.id);
+            let taken = installed.candidate_for(own, &event.concerns);
+            if taken.is_some() != triggered.candidate {
+                continue;
+            }
+            if let Some(candidate) = taken {
+                side = (&candidate.digest, &candidate.settings);
+            }
+        }
         runs.push(NewRun {
             id: core.ids.run(),
             shop: event.shop.clone(),
             installation: installed.record.id.clone(),
             workflow: workflow.name.clone(),
-            digest: installed.record.digest.clone(),
-            settings: installed.settings.clone(),
+            digest: side.0.clone(),
+            settings: side.1.clone(),
             mode: installed.record.mode.as_str().into(),
             key,
             rule: workflow.rule,
@@ -238,7 +256,7 @@ pub(crate) fn runs(core: &Core, shop: &ShopState, event: &NewEvent, now: Millis)
             depth: event.depth,
             parent: event.run,
             created_at: now,
-            node: Some(core.store.node()),
+            node: core.place(shop, installed),
         });
     }
     Ok(runs)

@@ -130,6 +130,13 @@ impl Journal {
         out
     }
 
+    /// The first `keep` entries as one chunk, for a journal that is cut.
+    #[must_use]
+    pub fn head(&self, keep: usize) -> Vec<u8> {
+        let entries = self.entries[..keep.min(self.entries.len())].to_vec();
+        Self { entries, started: self.started, ..Self::default() }.chunk(self.logged, true)
+    }
+
     /// What [`Journal::chunk`] gave, and it was not empty, is in the store now.
     pub fn flushed(&mut self, log_lines: u32) {
         self.chunks += 1;

@@ -23,6 +23,7 @@
 //! [`Engine::next_wake`] drive months in milliseconds.
 
 mod actions;
+mod artefacts;
 mod busy;
 mod calls;
 mod core;
@@ -35,14 +36,18 @@ mod http;
 mod install;
 mod intake;
 mod journal;
+mod limits;
 mod look;
 mod metrics;
+mod moving;
 mod notice;
 mod options;
 mod outbox;
 mod plugins;
 mod queue;
 mod reader;
+mod rehearsal;
+mod rollout;
 mod secrets;
 mod shop;
 mod shops;
@@ -71,8 +76,12 @@ pub use crate::{
     install::{Change, Install, Installation, Mode, VersionInfo},
     intake::{IncomingEvent, Intake, IntakeRun},
     journal::{Entry, Journal, JournalError},
+    limits::{Limits, Used},
+    moving::{Bulk, BulkResult, Move, Moved, Repair, RepairOutcome, Repaired, RetryFrom, SettingsOf},
     notice::Notice,
     options::{EngineLimits, EngineOptions, HttpLimits, Retention, Senders},
+    rehearsal::Rehearsed,
+    rollout::{Candidate, Guard, Release, RollOut, RolledBack, Rollout, RolloutFigures, Share, bucket},
     secrets::{NewSecret, SecretInfo},
     shop::{NewShop, Shop},
     timeline::{Timeline, TimelineEntry},
@@ -101,6 +110,14 @@ impl Engine {
             tracing::info!(runs = left, "runs that were in flight are taken up again");
         }
         shops::load(&core).await?;
+        // A version that failed too often just before the host stopped.
+        for shop in core.shops.read().values().cloned().collect::<Vec<_>>() {
+            for (id, installed) in &shop.installations().by_id {
+                if let Some(watch) = &installed.watch {
+                    rollout::judge(&core, &shop.shop.id, id, watch).await;
+                }
+            }
+        }
         Ok(Self { core })
     }
 
@@ -194,16 +211,19 @@ impl Engine {
         let state = core.shop(shop)?;
         let installed =
             state.installed(installation).ok_or_else(|| EngineError::not_found("installation", installation))?;
-        if installed.program.workflow(workflow).is_none() {
+        let id = core.ids.run();
+        let own = key.map_or_else(|| id.to_string(), str::to_owned);
+        let candidate = installed.candidate_for(&own, &[]).filter(|side| side.program.workflow(workflow).is_some());
+        if candidate.is_none() && installed.program.workflow(workflow).is_none() {
             return Err(EngineError::not_found("workflow", workflow));
         }
         let new = NewRun {
-            id: core.ids.run(),
+            id,
             shop: shop.into(),
             installation: installation.into(),
             workflow: workflow.into(),
-            digest: installed.record.digest.clone(),
-            settings: installed.settings.clone(),
+            digest: candidate.map_or(&installed.record.digest, |side| &side.digest).clone(),
+            settings: candidate.map_or(&installed.settings, |side| &side.settings).clone(),
             mode: if installed.record.mode == Mode::Shadow { "shadow" } else { "live" }.into(),
             key: None,
             rule: Rule::Allow,
@@ -216,7 +236,7 @@ impl Engine {
             depth: 0,
             parent: None,
             created_at: core.clock.now(),
-            node: Some(core.store.node()),
+            node: core.place(&state, &installed),
         };
         let started = core.store.start(vec![new.clone()]).await?;
         match started.first() {

@@ -51,6 +51,7 @@ pub(crate) struct Metrics {
     pub retries: Counter,
     pub schedule_fires: Counter,
     pub removed: Counter,
+    pub rollbacks: Counter,
     started: Family<WorkflowLabel, Counter>,
     ended: Family<EndLabel, Counter>,
     run_seconds: Histogram,
@@ -116,6 +117,11 @@ impl Metrics {
             retries: register!(Counter::default(), "run_retries", "Runs put off for another try"),
             schedule_fires: register!(Counter::default(), "schedule_fires", "Runs started by schedules"),
             removed: register!(Counter::default(), "rows_removed", "Rows removed by retention"),
+            rollbacks: register!(
+                Counter::default(),
+                "rollbacks_automatic",
+                "Versions that the host took back because too many of their runs failed"
+            ),
             started: register!(Family::default(), "runs_started", "Runs started"),
             ended: register!(Family::default(), "runs_ended", "Runs ended, by how"),
             run_seconds: register!(times(), "run_seconds", "From accepting a run's trigger to its end"),

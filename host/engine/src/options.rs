@@ -125,10 +125,12 @@ pub struct Retention {
     pub history: u32,
     /// Messages in the mailbox.
     pub messages: u32,
+    /// Versions of plugins that nobody has installed, with their components, after they were added.
+    pub versions: u32,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { events: 90, runs: 30, history: 90, messages: 90 }
+        Self { events: 90, runs: 30, history: 90, messages: 90, versions: 30 }
     }
 }

@@ -10,7 +10,9 @@ use shopwright_store::{InstallationRow, ScheduleRow, VersionRow, ops::RunState};
 use crate::{
     Change, Engine, EngineError, Install, Installation, Mode, VersionInfo,
     core::Core,
-    install::{Installed, Program, is_free},
+    install::{Installed, Program, Side, is_free},
+    limits::{Limits, Meter},
+    rollout::{Release, Rollout, Watch},
     shop::ShopState,
 };
 
@@ -19,6 +21,13 @@ pub(crate) async fn installed(core: &Arc<Core>, row: InstallationRow) -> Result<
     let program = core.program(&row.digest).await?;
     let grants = parse_json(&row.grants)?;
     let grants = Grants::parse(&grants).map_err(EngineError::internal)?;
+    let mut rollout: Rollout = serde_json::from_str(&row.rollout).map_err(EngineError::internal)?;
+    if let Some(candidate) = &rollout.candidate
+        && let Err(error) = core.prepared(&candidate.release.digest, &candidate.release.grants).await
+    {
+        tracing::error!(shop = row.shop, installation = row.id, %error, "the candidate takes no runs: it cannot be used");
+        rollout.candidate = None;
+    }
     let record = Installation {
         id: row.id,
         shop: row.shop,
@@ -29,10 +38,44 @@ pub(crate) async fn installed(core: &Arc<Core>, row: InstallationRow) -> Result<
         grants: grants.clone(),
         mode: Mode::parse(&row.mode),
         beside: row.beside,
+        rollout,
+        limits: serde_json::from_str(&row.limits).map_err(EngineError::internal)?,
         created_at: row.created_at,
         updated_at: row.updated_at,
     };
-    Ok(Installed { settings: record.settings.to_string().into(), record, program, grants: Arc::new(grants) })
+    let meter = Meter::of(core, &record.shop, Some(&record.id), record.limits).await?;
+    ready(core, record, program, meter).await
+}
+
+/// Makes an installation ready for use.
+async fn ready(
+    core: &Core,
+    record: Installation,
+    program: Arc<Program>,
+    meter: Option<Arc<Meter>>,
+) -> Result<Installed, EngineError> {
+    let candidate = match &record.rollout.candidate {
+        None => None,
+        Some(candidate) => {
+            let release = &candidate.release;
+            let side = Side {
+                digest: release.digest.clone(),
+                program: core.program(&release.digest).await?,
+                settings: release.settings.to_string().into(),
+                grants: Arc::new(release.grants.clone()),
+            };
+            Some((candidate.share.clone(), side))
+        }
+    };
+    Ok(Installed {
+        settings: record.settings.to_string().into(),
+        grants: Arc::new(record.grants.clone()),
+        watch: Watch::of(core, &record).await?,
+        candidate,
+        program,
+        meter,
+        record,
+    })
 }
 
 fn parse_json(text: &str) -> Result<Value, EngineError> {
@@ -50,8 +93,8 @@ fn row_of(record: &Installation) -> Result<InstallationRow, EngineError> {
         grants: serde_json::to_string(&record.grants).map_err(EngineError::internal)?,
         mode: record.mode.as_str().into(),
         beside: record.beside.clone(),
-        rollout: "{}".into(),
-        limits: "{}".into(),
+        rollout: serde_json::to_string(&record.rollout).map_err(EngineError::internal)?,
+        limits: serde_json::to_string(&record.limits).map_err(EngineError::internal)?,
         created_at: record.created_at,
         updated_at: record.updated_at,
         removed_at: None,
@@ -90,6 +133,29 @@ fn check_beside(state: &ShopState, own: &str, beside: Option<String>) -> Result<
         return Err(EngineError::invalid("bad-beside", "/beside", reason));
     }
     Ok(Some(beside))
+}
+
+/// What a version gets: what was asked for, else what the version before was granted, less what this one does not
+/// import. A version that imports more is held until the difference is granted.
+pub(crate) fn grants_for(
+    program: &Program,
+    given: Option<Value>,
+    before: &Grants,
+    before_of: &Program,
+) -> Result<Grants, EngineError> {
+    let grants = match given {
+        Some(grants) => grants,
+        None => {
+            let asked = asked(program);
+            let kept: Vec<_> = before
+                .iter()
+                .filter(|grant| asked.iter().any(|(i, f)| grant.function == format!("{i}.{f}")))
+                .map(|grant| crate::hosts::kept(grant, before_of, program))
+                .collect::<Result<_, _>>()?;
+            serde_json::to_value(kept).map_err(EngineError::internal)?
+        }
+    };
+    check_grants(program, Some(&grants))
 }
 
 pub(crate) fn check_grants(program: &Program, grants: Option<&Value>) -> Result<Grants, EngineError> {
@@ -233,7 +299,7 @@ impl Engine {
         Ok((row.clone(), bytes.ok_or_else(|| EngineError::not_found("component", &row.digest))?))
     }
 
-    async fn version(&self, shop: &str, plugin: &str, version: Option<&str>) -> Result<VersionRow, EngineError> {
+    pub(crate) async fn version(&self, shop: &str, plugin: &str, version: Option<&str>) -> Result<VersionRow, EngineError> {
         let store = &self.core.store;
         if let Some(version) = version {
             let row = store.version(shop, plugin, version).await?;
@@ -285,10 +351,12 @@ impl Engine {
             grants,
             mode: request.mode.unwrap_or(Mode::Live),
             beside,
+            rollout: Rollout::default(),
+            limits: Limits::default(),
             created_at: now,
             updated_at: now,
         };
-        self.keep(&state, record.clone(), program).await?;
+        keep(core, &state, record.clone(), program).await?;
         Ok(record)
     }
 
@@ -303,29 +371,37 @@ impl Engine {
         let before = state.installed(id).ok_or_else(|| EngineError::not_found("installation", id))?;
         let mut record = before.record.clone();
         let mut program = before.program.clone();
+        let mut replaced = None;
         if let Some(version) = &change.version {
             let row = self.version(shop, &record.plugin, Some(version)).await?;
             program = core.program(&row.digest).await?;
+            if row.digest != record.digest {
+                if let Some(candidate) = &record.rollout.candidate {
+                    return Err(EngineError::Conflict {
+                        code: "rollout-under-way",
+                        reason: format!(
+                            "version {} is being rolled out: promote it or roll it back first",
+                            candidate.release.version
+                        ),
+                    });
+                }
+                replaced = Some(Release {
+                    version: record.version.clone(),
+                    digest: record.digest.clone(),
+                    settings: record.settings.clone(),
+                    grants: record.grants.clone(),
+                    since: core.clock.now(),
+                });
+            }
             record.version = row.version;
             record.digest = row.digest;
         }
         record.settings = check_settings(&program, change.settings.as_ref().unwrap_or(&record.settings))?;
-        let grants = match change.grants {
-            Some(grants) => grants,
-            None => {
-                // What the version before was granted, less what this one does not import: an upgrade that
-                // imports more is held until the difference is granted.
-                let asked = asked(&program);
-                let kept: Vec<_> = record
-                    .grants
-                    .iter()
-                    .filter(|grant| asked.iter().any(|(i, f)| grant.function == format!("{i}.{f}")))
-                    .map(|grant| crate::hosts::kept(grant, &before.program, &program))
-                    .collect::<Result<_, _>>()?;
-                serde_json::to_value(kept).map_err(EngineError::internal)?
-            }
-        };
-        record.grants = check_grants(&program, Some(&grants))?;
+        record.grants = grants_for(&program, change.grants, &record.grants, &before.program)?;
+        if replaced.is_some() {
+            // A rollback goes there.
+            record.rollout = Rollout { previous: replaced, ..Rollout::default() };
+        }
         if let Some(mode) = change.mode {
             record.mode = mode;
         }
@@ -334,7 +410,7 @@ impl Engine {
         }
         core.prepared(&record.digest, &record.grants).await?;
         record.updated_at = core.clock.now();
-        self.keep(&state, record.clone(), program).await?;
+        keep(core, &state, record.clone(), program).await?;
         Ok(record)
     }
 
@@ -353,6 +429,7 @@ impl Engine {
         core.store.installation_put(row).await?;
         core.store.schedules_put(shop, id, Vec::new()).await?;
         state.set_installed(id, None);
+        core.queue.set_limits(shop, Some(id), None);
         for live in [RunState::Blocked, RunState::Waiting, RunState::Active] {
             loop {
                 let filter = shopwright_store::RunFilter {
@@ -380,50 +457,54 @@ impl Engine {
     pub fn installations(&self, shop: &str) -> Result<Vec<Installation>, EngineError> {
         Ok(self.core.shop(shop)?.installations().by_id.values().map(|i| i.record.clone()).collect())
     }
+}
 
-    /// Writes an installation with its schedules and puts it to use.
-    async fn keep(
-        &self,
-        state: &Arc<ShopState>,
-        record: Installation,
-        program: Arc<Program>,
-    ) -> Result<(), EngineError> {
-        let core = &self.core;
-        let now = core.clock.now();
-        let mut schedules = Vec::new();
-        if record.mode != Mode::Paused {
-            let known = core.store.schedules_list(&record.shop).await?;
-            for workflow in &program.workflows {
-                for (n, (schedule, _)) in workflow.schedules.iter().enumerate() {
-                    let n = i64::try_from(n).unwrap_or(i64::MAX);
-                    let cron = schedule.to_string();
-                    // A schedule that stays keeps its place in time.
-                    let same = known.iter().find(|row| {
-                        row.installation == record.id && row.workflow == workflow.name && row.n == n && row.cron == cron
-                    });
-                    schedules.push(ScheduleRow {
-                        shop: record.shop.clone(),
-                        installation: record.id.clone(),
-                        workflow: workflow.name.clone(),
-                        n,
-                        cron,
-                        next_at: same.and_then(|row| row.next_at).or_else(|| schedule.next_after(now, state.zone)),
-                        last_at: same.and_then(|row| row.last_at),
-                    });
-                }
+/// Writes an installation with its schedules and puts it to use.
+pub(crate) async fn keep(
+    core: &Arc<Core>,
+    state: &Arc<ShopState>,
+    record: Installation,
+    program: Arc<Program>,
+) -> Result<(), EngineError> {
+    let now = core.clock.now();
+    let mut schedules = Vec::new();
+    if record.mode != Mode::Paused {
+        let known = core.store.schedules_list(&record.shop).await?;
+        for workflow in &program.workflows {
+            for (n, (schedule, _)) in workflow.schedules.iter().enumerate() {
+                let n = i64::try_from(n).unwrap_or(i64::MAX);
+                let cron = schedule.to_string();
+                // A schedule that stays keeps its place in time.
+                let same = known.iter().find(|row| {
+                    row.installation == record.id && row.workflow == workflow.name && row.n == n && row.cron == cron
+                });
+                schedules.push(ScheduleRow {
+                    shop: record.shop.clone(),
+                    installation: record.id.clone(),
+                    workflow: workflow.name.clone(),
+                    n,
+                    cron,
+                    next_at: same.and_then(|row| row.next_at).or_else(|| schedule.next_after(now, state.zone)),
+                    last_at: same.and_then(|row| row.last_at),
+                });
             }
         }
-        core.store.installation_put(row_of(&record)?).await?;
-        for row in &schedules {
-            if let Some(at) = row.next_at {
-                core.due_by(at);
-            }
-        }
-        core.store.schedules_put(&record.shop, &record.id, schedules).await?;
-        let (settings, grants) = (record.settings.to_string().into(), Arc::new(record.grants.clone()));
-        let id = record.id.clone();
-        state.set_installed(&id, Some(Arc::new(Installed { record, program, settings, grants })));
-        core.timer.notify_one();
-        Ok(())
     }
+    core.store.installation_put(row_of(&record)?).await?;
+    for row in &schedules {
+        if let Some(at) = row.next_at {
+            core.due_by(at);
+        }
+    }
+    core.store.schedules_put(&record.shop, &record.id, schedules).await?;
+    let id = record.id.clone();
+    // What counts the use goes on counting unless the limits are others.
+    let meter = match state.installed(&id) {
+        Some(before) if before.record.limits == record.limits => before.meter.clone(),
+        _ => Meter::of(core, &record.shop, Some(&id), record.limits).await?,
+    };
+    let installed = ready(core, record, program, meter).await?;
+    state.set_installed(&id, Some(Arc::new(installed)));
+    core.timer.notify_one();
+    Ok(())
 }

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use shopwright_model::Millis;
 use shopwright_policy::{Rules, ShopFacts};
 
-use crate::install::Installed;
+use crate::{
+    install::{Installed, Program},
+    limits::Meter,
+};
 
 /// A shop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,22 +44,48 @@ pub struct NewShop {
     pub time_zone: String,
 }
 
+/// A trigger of an installation's workflow.
+pub(crate) struct Triggered {
+    pub installed: Arc<Installed>,
+    /// It is the candidate's.
+    pub candidate: bool,
+    pub workflow: usize,
+    pub trigger: usize,
+}
+
+impl Triggered {
+    pub fn program(&self) -> &Program {
+        match &self.installed.candidate {
+            Some((_, side)) if self.candidate => &side.program,
+            _ => &self.installed.program,
+        }
+    }
+}
+
 /// The installations of a shop, with an index by what triggers them.
 #[derive(Default)]
 pub(crate) struct Installations {
     pub by_id: BTreeMap<String, Arc<Installed>>,
-    /// Event kind → (installation, workflow, trigger) in the order of ids.
-    pub by_kind: HashMap<String, Vec<(Arc<Installed>, usize, usize)>>,
+    /// Event kind → what it may trigger, in the order of ids.
+    pub by_kind: HashMap<String, Vec<Triggered>>,
 }
 
 impl Installations {
     pub fn of(all: BTreeMap<String, Arc<Installed>>) -> Self {
         let mut by_kind: HashMap<String, Vec<_>> = HashMap::new();
         for installed in all.values().filter(|i| i.takes_events()) {
-            for (w, workflow) in installed.program.workflows.iter().enumerate() {
-                for (t, trigger) in workflow.triggers.iter().enumerate() {
-                    for kind in &trigger.kinds {
-                        by_kind.entry(kind.clone()).or_default().push((installed.clone(), w, t));
+            let candidate = installed.candidate.as_ref().map(|(_, side)| (true, &side.program));
+            for (candidate, program) in [(false, &installed.program)].into_iter().chain(candidate) {
+                for (w, workflow) in program.workflows.iter().enumerate() {
+                    for (t, trigger) in workflow.triggers.iter().enumerate() {
+                        for kind in &trigger.kinds {
+                            by_kind.entry(kind.clone()).or_default().push(Triggered {
+                                installed: installed.clone(),
+                                candidate,
+                                workflow: w,
+                                trigger: t,
+                            });
+                        }
                     }
                 }
             }
@@ -72,6 +101,8 @@ pub(crate) struct ShopState {
     pub zone: chrono_tz::Tz,
     pub rules: RwLock<Arc<Rules>>,
     pub installations: RwLock<Arc<Installations>>,
+    /// Counts what is limited for the whole shop.
+    pub meter: RwLock<Option<Arc<Meter>>>,
 }
 
 impl ShopState {
@@ -80,11 +111,15 @@ impl ShopState {
             ShopFacts { id: shop.id.clone(), currency: shop.currency.clone(), time_zone: shop.time_zone.clone() };
         // Checked when the shop was created; a zone that a later database no longer has means UTC.
         let zone = shop.time_zone.parse().unwrap_or(chrono_tz::UTC);
-        Self { shop, facts, zone, rules: RwLock::new(Arc::new(rules)), installations: RwLock::default() }
+        Self { shop, facts, zone, rules: RwLock::new(Arc::new(rules)), installations: RwLock::default(), meter: RwLock::default() }
     }
 
     pub fn rules(&self) -> Arc<Rules> {
         self.rules.read().clone()
+    }
+
+    pub fn meter(&self) -> Option<Arc<Meter>> {
+        self.meter.read().clone()
     }
 
     pub fn installations(&self) -> Arc<Installations> {

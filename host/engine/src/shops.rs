@@ -9,6 +9,7 @@ use crate::{
     Engine, EngineError, NewShop, Shop,
     core::Core,
     install::{Installed, Mode},
+    limits::{self, Meter},
     shop::{Installations, ShopState},
 };
 
@@ -57,6 +58,8 @@ pub(crate) async fn load(core: &Arc<Core>) -> Result<(), EngineError> {
             }
         }
         *state.installations.write() = Arc::new(Installations::of(all));
+        let limits = limits::of_shop(&row.settings)?;
+        *state.meter.write() = Meter::of(core, &row.id, None, limits).await?;
         core.shops.write().insert(row.id, Arc::new(state));
     }
     Ok(())

@@ -9,7 +9,7 @@ use shopwright_store::{
     ops::{NewRun, Started, TriggerKind},
 };
 
-use crate::{core::Core, intake, queue::Task};
+use crate::{core::Core, install::CompiledWorkflow, intake, queue::Task};
 
 /// Due runs taken at once.
 const BATCH: u32 = 1_000;
@@ -50,6 +50,9 @@ pub(crate) async fn next_wake(core: &Core) -> Result<Option<Millis>, StoreError>
     for at in all.into_iter().flatten() {
         core.due_by(at);
     }
+    if let Some(at) = core.queue.next_release() {
+        core.due_by(at);
+    }
     if core.senders.callback.is_some()
         && let Some(at) = core.store.next_effect().await?
     {
@@ -60,7 +63,7 @@ pub(crate) async fn next_wake(core: &Core) -> Result<Option<Millis>, StoreError>
 
 /// Does all that is due now; gives how many things that were.
 pub(crate) async fn pump(core: &Arc<Core>) -> Result<usize, StoreError> {
-    let mut done = 0;
+    let mut done = core.queue.release();
     loop {
         let room = core.limits.queued.saturating_sub(core.queue.len());
         if room == 0 {
@@ -90,8 +93,11 @@ pub(crate) async fn adopt(core: &Arc<Core>) -> Result<usize, StoreError> {
         return Ok(0);
     }
     let limit = BATCH.min(u32::try_from(room).unwrap_or(BATCH));
-    let rows = core.store.claim_active(limit, limit.div_ceil(4)).await?;
+    let each = if core.queue.is_limited() { limit.div_ceil(8) } else { limit.div_ceil(4) };
+    let full = core.queue.full();
+    let rows = core.store.claim_active_except(limit, each, full.clone()).await?;
     let count = rows.len();
+    core.queue.adopted(&full, &rows, each as usize);
     for run in rows {
         core.queue.push(Task { run, event: None });
     }
@@ -138,14 +144,28 @@ async fn fire(core: &Arc<Core>, row: ScheduleRow, now: Millis) -> Result<(), Sto
     };
     for at in &fires {
         let value = serde_json::json!({"id": "", "kind": "schedule", "at": at, "concerns": [], "data": null});
-        let key = workflow.key.as_ref().and_then(|key| key.eval(&value).ok().flatten());
+        let mut workflow = workflow;
+        let mut side = (&installed.record.digest, &installed.settings);
+        let key_of = |workflow: &CompiledWorkflow| workflow.key.as_ref()?.eval(&value).ok().flatten();
+        let mut key = key_of(workflow);
+        if installed.candidate.is_some() {
+            // When it fires is the installed version's to say until the candidate is promoted.
+            let own = key.clone().unwrap_or_else(|| format!("schedule:{}:{at}", row.workflow));
+            if let Some(candidate) = installed.candidate_for(&own, &[])
+                && let Some(same) = candidate.program.workflow(&row.workflow)
+            {
+                workflow = same;
+                side = (&candidate.digest, &candidate.settings);
+                key = key_of(workflow);
+            }
+        }
         let new = NewRun {
             id: core.ids.run(),
             shop: row.shop.clone(),
             installation: row.installation.clone(),
             workflow: row.workflow.clone(),
-            digest: installed.record.digest.clone(),
-            settings: installed.settings.clone(),
+            digest: side.0.clone(),
+            settings: side.1.clone(),
             mode: installed.record.mode.as_str().into(),
             key,
             rule: workflow.rule,
@@ -158,7 +178,7 @@ async fn fire(core: &Arc<Core>, row: ScheduleRow, now: Millis) -> Result<(), Sto
             depth: 0,
             parent: None,
             created_at: now,
-            node: Some(core.store.node()),
+            node: core.place(&shop, installed),
         };
         let started: Vec<Started> = core.store.start(vec![new.clone()]).await?;
         for outcome in &started {
@@ -239,6 +259,12 @@ pub(crate) async fn retention(core: Arc<Core>) {
             if core.is_stopping() {
                 return;
             }
+        }
+        if let Err(error) = crate::artefacts::sweep(&core, now - Millis::from(days.versions) * DAY, STEP).await {
+            tracing::warn!(%error, "old versions could not be removed");
+        }
+        if let Err(error) = crate::limits::recount(&core).await {
+            tracing::warn!(%error, "the use of limits could not be counted anew");
         }
         tokio::select! {
             () = core.clock.until(now + DAY / 24) => {}

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::{Clock, entity::ModelError};
+use crate::{Clock, Millis, entity::ModelError};
 
 /// Crockford's base32, lower case: no `i`, `l`, `o`, `u`, so that ids survive being read aloud.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -60,6 +60,14 @@ impl FromStr for RunId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.strip_prefix("run_").and_then(decode).map(Self).ok_or_else(|| ModelError::Id { text: text.into() })
+    }
+}
+
+impl RunId {
+    /// The least id that [`IdSource`] gives at or after a time.
+    #[must_use]
+    pub fn first_at(at: Millis) -> Self {
+        Self((at - EPOCH).max(0) << 22)
     }
 }
 
@@ -128,6 +136,7 @@ mod tests {
         for _ in 0..10_000 {
             let id = ids.run();
             assert!(id > before);
+            assert!(id >= RunId::first_at(1_790_000_000_000));
             assert!(id.to_string() > before.to_string());
             assert_eq!(id.to_string().parse::<RunId>().expect("reads back"), id);
             before = id;

@@ -253,6 +253,30 @@ pub enum Next {
     },
 }
 
+/// A run that is to go on although it failed, waits or is stuck: with another component, or from the last good
+/// point of its journal.
+#[derive(Debug, Clone)]
+pub struct Reopen {
+    /// The run.
+    pub run: RunId,
+    /// Its shop.
+    pub shop: String,
+    /// The fence that its row was read with: nobody has taken it since.
+    pub fence: i64,
+    /// The count of chunks that its row was read with: it has not gone on since.
+    pub chunks: u32,
+    /// The component it goes on with.
+    pub digest: String,
+    /// The settings it goes on with.
+    pub settings: std::sync::Arc<str>,
+    /// Its journal anew, as one chunk of so many entries; none: it stays as it is.
+    pub journal: Option<(Vec<u8>, u32)>,
+    /// Only if no other run of its key lives.
+    pub exclusive: bool,
+    /// Now.
+    pub now: Millis,
+}
+
 /// What became of a [`Flush`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flushed {

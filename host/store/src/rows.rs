@@ -39,6 +39,10 @@ pub struct RunFilter {
     pub installation: Option<String>,
     /// Only of this workflow.
     pub workflow: Option<String>,
+    /// Only those that failed with this code.
+    pub error_code: Option<String>,
+    /// Only those of this component.
+    pub digest: Option<String>,
     /// Only older ones: the last of the page before.
     pub before: Option<RunId>,
     /// At most this many.

@@ -56,6 +56,8 @@ fn shop_of(notice: &Notice) -> &str {
         | Notice::RunReplaced { shop, .. }
         | Notice::RunWaiting { shop, .. }
         | Notice::RunEnded { shop, .. }
+        | Notice::RolledBack { shop, .. }
+        | Notice::RunReopened { shop, .. }
         | Notice::Effect { shop, .. }
         | Notice::Log { shop, .. } => shop,
     }

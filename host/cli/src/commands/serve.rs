@@ -338,6 +338,7 @@ fn retention(own: &config::Retention) -> Retention {
         runs: own.runs.unwrap_or(defaults.runs),
         history: own.history.unwrap_or(defaults.history),
         messages: own.messages.unwrap_or(defaults.messages),
+        versions: own.versions.unwrap_or(defaults.versions),
     }
 }
 

@@ -4,7 +4,10 @@ use shopwright_sandbox::HostFunctions;
 use shopwright_store::ops::Own;
 
 use super::{Live, journaled, journaled_silent};
-use crate::cx::{RunCx, Stop};
+use crate::{
+    cx::{RunCx, Stop},
+    limits,
+};
 
 const MAX_KEY: usize = 512;
 const MAX_VALUE: usize = 64 << 10;
@@ -19,13 +22,13 @@ pub(super) fn register(functions: &mut HostFunctions<RunCx>) {
     journaled_silent(functions, "memory", "set", "memory.set", |cx, (key, value): (String, String)| {
         Box::pin(async move {
             check(cx, "set", &key, Some(&value))?;
-            write(cx, key, Some(value)).await
+            write(cx, "set", key, Some(value)).await
         })
     });
     journaled_silent(functions, "memory", "remove", "memory.remove", |cx, (key,): (String,)| {
         Box::pin(async move {
             check(cx, "remove", &key, None)?;
-            write(cx, key, None).await
+            write(cx, "remove", key, None).await
         })
     });
     journaled(functions, "memory", "increment", "memory.increment", |cx, (key, by): (String, i64)| {
@@ -46,7 +49,7 @@ pub(super) fn register(functions: &mut HostFunctions<RunCx>) {
                 },
             };
             let sum = before.saturating_add(by);
-            write(cx, key, Some(sum.to_string())).await?;
+            write(cx, "increment", key, Some(sum.to_string())).await?;
             Ok(sum)
         })
     });
@@ -67,7 +70,7 @@ fn compare_and_set(cx: &mut RunCx, (key, expected, value): (String, Option<Strin
             _ => false,
         };
         if equal {
-            write(cx, key, Some(value)).await?;
+            write(cx, "compare-and-set", key, Some(value)).await?;
         }
         Ok(equal)
     })
@@ -120,7 +123,16 @@ async fn read(cx: &mut RunCx, key: &str) -> wasmtime::Result<Option<String>> {
     }
 }
 
-async fn write(cx: &mut RunCx, key: String, value: Option<String>) -> wasmtime::Result<()> {
+async fn write(cx: &mut RunCx, function: &str, key: String, value: Option<String>) -> wasmtime::Result<()> {
+    if limits::counts_bytes(cx) {
+        let bytes = |value: Option<&String>| value.map_or(0, |value| i64::try_from(key.len() + value.len()).unwrap_or(0));
+        let before = read(cx, &key).await?;
+        let more = bytes(value.as_ref()) - bytes(before.as_ref());
+        if let Err(words) = limits::take_bytes(cx, more) {
+            let message = format!("memory.{function} of `{key}`: {words}; raise the limit, or let the plugin forget");
+            return Err(cx.stop(Stop::Fail { code: "memory-limit", message }));
+        }
+    }
     // Plain writes conflict with nobody, but those who decided by the old value must notice.
     let fact = fact(cx, &key);
     if !cx.pending.bumps.contains(&fact) {

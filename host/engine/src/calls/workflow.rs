@@ -62,7 +62,7 @@ pub(super) fn register(functions: &mut HostFunctions<RunCx>) {
             Level::Warn => "warn",
             Level::Error => "error",
         };
-        if cx.core.is_heard() && cx.log_lines >= cx.journal.logged() {
+        if !cx.rehearsal && cx.core.is_heard() && cx.log_lines >= cx.journal.logged() {
             cx.core.tell([Notice::Log {
                 shop: cx.run.shop.clone(),
                 run: cx.run.id,
@@ -244,7 +244,7 @@ pub(crate) fn plan_own(
 
 fn start(cx: &mut RunCx, (workflow, key, input): (String, String, String)) -> Live<'_, String> {
     Box::pin(async move {
-        let problem = if cx.installed.program.workflow(&workflow).is_none() {
+        let problem = if cx.program.workflow(&workflow).is_none() {
             Some(format!("the plugin has no workflow `{workflow}`"))
         } else if key.is_empty() || key.len() > 256 {
             Some("the key must have 1 to 256 characters".into())
@@ -293,7 +293,7 @@ fn start(cx: &mut RunCx, (workflow, key, input): (String, String, String)) -> Li
             depth: cx.run.depth + 1,
             parent: Some(cx.run.id),
             created_at: cx.core.clock.now(),
-            node: Some(cx.core.store.node()),
+            node: cx.core.place(&cx.shop, &cx.installed),
         });
         Ok(id.to_string())
     })

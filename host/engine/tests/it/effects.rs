@@ -321,6 +321,8 @@ async fn the_feed_tells_what_happened_in_its_order() {
             Notice::Effect { action, state, reason, .. } => format!("{action} {state}: {reason}"),
             Notice::Log { message, .. } => format!("log {message}"),
             Notice::RunReplaced { .. } => "replaced".into(),
+            Notice::RolledBack { .. } => "rolled back".into(),
+            Notice::RunReopened { .. } => "goes on".into(),
         });
     }
     let expected = [

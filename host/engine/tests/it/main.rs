@@ -9,12 +9,15 @@ mod faults;
 mod grants;
 mod guardrails;
 mod http;
+mod limits;
 #[path = "../../../../tests/support/mail.rs"]
 mod mail;
+mod moving;
 #[path = "../../../../tests/support/probe.rs"]
 mod probe;
 #[path = "../../../../tests/support/receiver.rs"]
 mod receiver;
+mod rollout;
 mod runs;
 mod schedules;
 mod support;

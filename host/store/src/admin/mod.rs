@@ -2,6 +2,7 @@
 //! audit and retention beside it. All writes go through the one writer.
 
 mod approvals;
+mod artefacts;
 mod audit;
 mod backtests;
 mod export;

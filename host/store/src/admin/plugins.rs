@@ -77,22 +77,6 @@ impl Store {
         self.fetch(statement).await?.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
     }
 
-    /// Removes a component that no version, no installation and no live run refers to; whether it did.
-    ///
-    /// # Errors
-    /// [`crate::StoreError::Unavailable`].
-    pub async fn component_delete(&self, digest: &str) -> Result<bool> {
-        let statement = Statement::new(
-            "DELETE FROM components WHERE digest = ? \
-             AND NOT EXISTS (SELECT 1 FROM versions x WHERE x.digest = components.digest) \
-             AND NOT EXISTS (SELECT 1 FROM installations x WHERE x.digest = components.digest AND x.removed_at IS NULL) \
-             AND NOT EXISTS (SELECT 1 FROM runs x WHERE x.digest = components.digest \
-                             AND x.state IN ('active', 'blocked', 'waiting')) RETURNING digest",
-            args![digest],
-        );
-        Ok(!self.write_one(statement).await?.is_empty())
-    }
-
     /// Adds a version to a shop, or replaces what is known of it.
     ///
     /// # Errors

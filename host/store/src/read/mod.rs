@@ -12,6 +12,7 @@ mod loader;
 mod lookups;
 mod points;
 pub(crate) mod runs;
+mod usage;
 
 use std::sync::Arc;
 

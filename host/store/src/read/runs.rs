@@ -97,9 +97,12 @@ impl Store {
             sql.push_str(" AND r.state = ?");
             args.push(state.as_str().into());
         }
-        for (text, column) in
-            [(&filter.installation, " AND r.installation = ?"), (&filter.workflow, " AND r.workflow = ?")]
-        {
+        for (text, column) in [
+            (&filter.installation, " AND r.installation = ?"),
+            (&filter.workflow, " AND r.workflow = ?"),
+            (&filter.error_code, " AND r.error_code = ?"),
+            (&filter.digest, " AND r.digest = ?"),
+        ] {
             if let Some(text) = text {
                 sql.push_str(column);
                 args.push(text.into());

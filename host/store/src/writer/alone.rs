@@ -3,11 +3,11 @@
 
 use super::{Answer, Op};
 use crate::{
-    admin,
+    admin, blob,
     error::Result,
-    ops::RunRow,
+    ops::{Reopen, RunRow},
     read::runs::{RUNS_BY_ID, run_row},
-    sql::{Connection, Row, Rows, Ty, args},
+    sql::{Connection, Row, Rows, Statement, Ty, args},
 };
 
 pub(super) async fn run(c: &mut Connection, op: &Op, node: i64, wrote: &mut bool) -> Result<Answer> {
@@ -32,17 +32,33 @@ pub(super) async fn run(c: &mut Connection, op: &Op, node: i64, wrote: &mut bool
                 .await?;
             Answer::Runs(take(c, &rows, node, Some(*now), wrote).await?)
         }
-        Op::ClaimActive { limit, per_installation } => {
+        Op::ClaimActive { limit, per_installation, except } => {
             // Fair: the n-th of every installation before the n+1st of any.
-            let rows = c
-                .query(
+            let rows = if except.is_empty() {
+                c.query(
                     "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY shop, installation ORDER BY id) AS n \
                      FROM runs WHERE state = 'active' AND node IS NULL) AS queued WHERE n <= ? ORDER BY n, id LIMIT ?",
                     args![*per_installation, *limit],
                 )
-                .await?;
+                .await?
+            } else {
+                let mut full = Rows::new(&[Ty::Text, Ty::Text]);
+                for (shop, installation) in except {
+                    full.push([shop.into(), installation.into()]);
+                }
+                c.query_rows(
+                    "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY shop, installation ORDER BY id) AS n \
+                     FROM runs WHERE state = 'active' AND node IS NULL \
+                     AND (shop, installation) NOT IN (SELECT column1, column2 FROM {v})) AS queued \
+                     WHERE n <= ? ORDER BY n, id LIMIT ?",
+                    args![*per_installation, *limit],
+                    full,
+                )
+                .await?
+            };
             Answer::Runs(take(c, &rows, node, None, wrote).await?)
         }
+        Op::Reopen(reopen) => Answer::Cancelled(reopen_run(c, reopen, wrote).await?),
         Op::Recover => {
             let rows = c
                 .query("UPDATE runs SET node = NULL WHERE state = 'active' AND node = ? RETURNING id", args![node])
@@ -69,6 +85,36 @@ pub(super) async fn run(c: &mut Connection, op: &Op, node: i64, wrote: &mut bool
         // Decided in memory: `World::decide` has answered it.
         Op::Accept(_) | Op::Flush(_) | Op::Start(_) | Op::Cancel { .. } | Op::Effects(_) | Op::Close => Answer::Done,
     })
+}
+
+async fn reopen_run(c: &mut Connection, reopen: &Reopen, wrote: &mut bool) -> Result<bool> {
+    let Reopen { run, shop, fence, chunks, digest, settings, journal, exclusive, now } = reopen;
+    let found = c
+        .query(
+            "UPDATE runs SET state = CASE WHEN state = 'blocked' THEN 'blocked' ELSE 'active' END, fence = fence + 1, \
+             node = NULL, digest = ?, settings = ?, attempt = 1, due_at = NULL, ended_at = NULL, outcome = NULL, \
+             error_code = NULL, error = NULL, updated_at = ? \
+             WHERE id = ? AND shop = ? AND fence = ? AND chunks = ? AND kept = 1 \
+             AND state IN ('failed', 'waiting', 'active', 'blocked') \
+             AND (? = 0 OR key IS NULL OR NOT EXISTS (SELECT 1 FROM runs o WHERE o.key = runs.key AND o.shop = runs.shop \
+                  AND o.installation = runs.installation AND o.workflow = runs.workflow AND o.id <> runs.id \
+                  AND o.state IN ('active', 'blocked', 'waiting'))) RETURNING id",
+            args![digest, settings, *now, *run, shop, *fence, *chunks, *exclusive],
+        )
+        .await?;
+    if found.is_empty() {
+        return Ok(false);
+    }
+    *wrote = true;
+    c.execute(&Statement::new("DELETE FROM waits WHERE run = ?", args![*run])).await?;
+    if let Some((bytes, entries)) = journal {
+        c.execute(&Statement::new("DELETE FROM journal WHERE run = ?", args![*run])).await?;
+        let chunk = args![*run, shop, blob::pack(bytes)];
+        c.execute(&Statement::new("INSERT INTO journal (run, chunk, shop, bytes) VALUES (?, 0, ?, ?)", chunk)).await?;
+        let counts = args![*entries, *run];
+        c.execute(&Statement::new("UPDATE runs SET chunks = 1, entries = ? WHERE id = ?", counts)).await?;
+    }
+    Ok(true)
 }
 
 /// Makes runs active and this node's, with new fences, and removes their waits.

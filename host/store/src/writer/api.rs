@@ -5,7 +5,7 @@ use shopwright_model::{Millis, RunId};
 use super::{Answer, Op};
 use crate::{
     error::Result,
-    ops::{Accepted, EffectRow, Flush, Flushed, NewEvent, NewRun, RunRow, Started},
+    ops::{Accepted, EffectRow, Flush, Flushed, NewEvent, NewRun, Reopen, RunRow, Started},
     store::Store,
 };
 
@@ -68,7 +68,29 @@ impl Store {
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
     pub async fn claim_active(&self, limit: u32, per_installation: u32) -> Result<Vec<RunRow>> {
-        ask!(self, Op::ClaimActive { limit, per_installation }, Answer::Runs)
+        self.claim_active_except(limit, per_installation, Vec::new()).await
+    }
+
+    /// As [`Store::claim_active`], leaving out these (shop, installation).
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn claim_active_except(
+        &self,
+        limit: u32,
+        per_installation: u32,
+        except: Vec<(String, String)>,
+    ) -> Result<Vec<RunRow>> {
+        ask!(self, Op::ClaimActive { limit, per_installation, except }, Answer::Runs)
+    }
+
+    /// Makes a run that failed, waits or is stuck active again, with a new fence and held by nobody (one that is in
+    /// line stays there); false when it has changed since it was read, its journal is gone, or its key is taken.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn run_reopen(&self, reopen: Reopen) -> Result<bool> {
+        ask!(self, Op::Reopen(Box::new(reopen)), Answer::Cancelled)
     }
 
     /// At start: gives back what this node held before it was restarted; how many runs.

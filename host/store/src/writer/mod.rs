@@ -41,7 +41,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     error::{Result, StoreError},
     faults::{FaultKind, Faults},
-    ops::{Accepted, EffectRow, Flush, Flushed, NewEvent, NewRun, RunRow, Started},
+    ops::{Accepted, EffectRow, Flush, Flushed, NewEvent, NewRun, Reopen, RunRow, Started},
     read::{Cache, Change},
     rows::{AuditEntry, ImportBatch, ImportRow},
     sql::{Backend, Connection, Row, Statement, args},
@@ -73,7 +73,10 @@ pub(crate) enum Op {
     ClaimActive {
         limit: u32,
         per_installation: u32,
+        /// (shop, installation) that have enough already.
+        except: Vec<(String, String)>,
     },
+    Reopen(Box<Reopen>),
     Recover,
     Sql(Vec<Statement<'static>>),
     Audit(Box<AuditEntry>),
@@ -89,6 +92,7 @@ impl Op {
             Self::Wake { .. }
                 | Self::ClaimDue { .. }
                 | Self::ClaimActive { .. }
+                | Self::Reopen(_)
                 | Self::Recover
                 | Self::Sql(_)
                 | Self::Audit(_)

@@ -168,8 +168,11 @@ async fn a_component_stays_while_something_needs_it() {
         assert_eq!(store.installation("s", "i").await.expect("read"), Some(removed));
         start(&store, run(1)).await;
         assert_eq!(store.live_runs_of_digest("sha256:0").await.expect("read"), 1);
-        assert!(!store.component_delete("sha256:0").await.expect("answered"), "a run needs it");
+        let needed = store.digests_of_runs(RunId(0), 10).await.expect("read");
+        assert_eq!(needed, (vec!["sha256:0".into()], None), "a run needs it");
         store.flush(flush(1, Next::Done(String::new()))).await.expect("flushed");
+        testing::execute(&store, "UPDATE runs SET kept = 0").await.expect("its journal is gone");
+        assert_eq!(store.digests_of_runs(RunId(0), 1).await.expect("read"), (Vec::new(), Some(RunId(1))));
         assert!(store.component_delete("sha256:0").await.expect("answered"));
         assert!(store.components_list().await.expect("read").is_empty());
     })
