@@ -35,8 +35,8 @@ use routes::openapi::Document;
 
 fn described() -> OpenApiRouter<ApiState> {
     use routes::{
-        approvals, audit, catalogues, events, feed, guardrails, health, installations, mailbox, market, model, plugins,
-        publishers, runs, schedules, secrets, shops, tokens, trials, upgrades, webhooks,
+        approvals, audit, catalogues, events, feed, guardrails, health, installations, limits, mailbox, market, model,
+        plugins, publishers, repairs, rollouts, runs, schedules, secrets, shops, tokens, trials, upgrades, webhooks,
     };
     OpenApiRouter::with_openapi(openapi::Api::openapi())
         .routes(routes!(events::send, events::list))
@@ -55,6 +55,14 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(installations::show, installations::change, installations::remove))
         .routes(routes!(installations::pause))
         .routes(routes!(installations::resume))
+        .routes(routes!(rollouts::show, rollouts::put))
+        .routes(routes!(rollouts::promote))
+        .routes(routes!(rollouts::rollback))
+        .routes(routes!(limits::of_installation, limits::limit_installation))
+        .routes(routes!(limits::of_shop, limits::limit_shop))
+        .routes(routes!(repairs::bulk))
+        .routes(routes!(repairs::move_run))
+        .routes(routes!(repairs::retry))
         .routes(routes!(runs::list, runs::start))
         .routes(routes!(runs::counts))
         .routes(routes!(runs::show))

@@ -111,7 +111,8 @@ impl Engine {
         }
         shops::load(&core).await?;
         // A version that failed too often just before the host stopped.
-        for shop in core.shops.read().values().cloned().collect::<Vec<_>>() {
+        let shops: Vec<_> = core.shops.read().values().cloned().collect();
+        for shop in shops {
             for (id, installed) in &shop.installations().by_id {
                 if let Some(watch) = &installed.watch {
                     rollout::judge(&core, &shop.shop.id, id, watch).await;

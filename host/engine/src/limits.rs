@@ -134,7 +134,11 @@ impl Meter {
         let row = core.store.shop(shop).await?.ok_or_else(|| EngineError::not_found("shop", shop))?;
         let zone = row.time_zone.parse().unwrap_or(chrono_tz::UTC);
         let used = stored(core, shop, id, zone).await?;
-        core.queue.set_limits(shop, id, Some((limits, used.runs_per_minute)));
+        // After a restart: rather too many than too few.
+        let now = core.clock.now();
+        let ended = core.store.runs_ended_since(shop, now - now.rem_euclid(MINUTE)).await?;
+        let ended = ended.iter().filter(|(of, _)| id.is_none_or(|id| id == of)).map(|(_, n)| n).sum::<u64>();
+        core.queue.set_limits(shop, id, Some((limits, used.runs_per_minute + ended)));
         let whose = id.map_or_else(|| "the shop".to_owned(), |id| format!("the installation `{id}`"));
         let meter = Self { whose, limits, counts: Mutex::default() };
         meter.set(day_of(zone, core.clock.now()), used);

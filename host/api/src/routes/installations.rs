@@ -69,6 +69,10 @@ pub struct InstallationView {
     /// What it may do: `[{"function": "orders.get"}, …]`.
     #[schema(value_type = Vec<Object>)]
     pub grants: shopwright_policy::Grants,
+    /// How its versions follow one another: `candidate`, `previous`, `guard`, `watched_until`, `rolled_back`, each where
+    /// there is one.
+    #[schema(value_type = Object)]
+    pub rollout: shopwright_engine::Rollout,
     /// When it was made, in milliseconds since 1970.
     pub created_at: Millis,
     /// When it was last changed, in milliseconds since 1970.
@@ -78,9 +82,20 @@ pub struct InstallationView {
 impl From<Installation> for InstallationView {
     fn from(installation: Installation) -> Self {
         let Installation {
-            id, plugin, version, digest, settings, grants, mode, beside, created_at, updated_at, ..
+            id,
+            plugin,
+            version,
+            digest,
+            settings,
+            grants,
+            mode,
+            beside,
+            rollout,
+            created_at,
+            updated_at,
+            ..
         } = installation;
-        Self { id, plugin, version, digest, mode: mode.into(), beside, settings, grants, created_at, updated_at }
+        Self { id, plugin, version, digest, mode: mode.into(), beside, settings, grants, rollout, created_at, updated_at }
     }
 }
 
@@ -260,11 +275,11 @@ pub async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn subject(id: &str) -> String {
+pub(super) fn subject(id: &str) -> String {
     format!("installation:{id}")
 }
 
-fn find(state: &ApiState, access: &Access, id: &str) -> Result<InstallationView> {
+pub(super) fn find(state: &ApiState, access: &Access, id: &str) -> Result<InstallationView> {
     let all = state.engine().installations(&access.shop)?;
     all.into_iter().find(|one| one.id == id).map(Into::into).ok_or_else(|| Problem::no_such("installation"))
 }

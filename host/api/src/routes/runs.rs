@@ -181,6 +181,10 @@ pub struct Filter {
     installation: Option<String>,
     /// Only of this workflow.
     workflow: Option<String>,
+    /// Only those that failed with this code.
+    error_code: Option<String>,
+    /// Only those of this component (its digest).
+    digest: Option<String>,
 }
 
 /// Lists runs, the newest first
@@ -198,6 +202,8 @@ pub async fn list(
         state: filter.state.map(Into::into),
         installation: filter.installation,
         workflow: filter.workflow,
+        error_code: filter.error_code,
+        digest: filter.digest,
         before: paging.after_number(LIST)?.map(RunId),
         limit: paging.limit + 1,
     };
@@ -352,7 +358,7 @@ pub struct TimelineView {
     pub log: Vec<shopwright_engine::LogEntry>,
 }
 
-fn run_id(text: &str) -> Result<RunId> {
+pub(super) fn run_id(text: &str) -> Result<RunId> {
     // What is no id names no run.
     text.parse().map_err(|_| Problem::no_such("run"))
 }

@@ -7,6 +7,7 @@ mod events;
 mod feed;
 mod model;
 mod plugins;
+mod rollouts;
 mod secrets;
 mod support;
 mod tokens;

@@ -3,7 +3,9 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
-use super::{Context, Limit, backtest, confirm, grants, items, json_argument, say_more, span};
+use super::{
+    Context, Limit, backtest, confirm, grants, items, json_argument, limits, rollout, say_more, span,
+};
 use crate::{
     failure::{Failure, Result},
     output::{self, Table, cell, fields, time},
@@ -42,6 +44,36 @@ pub enum Installation {
     Resume {
         /// Its id.
         id: String,
+    },
+    /// Try another version on a part of the runs, or show how that goes.
+    #[command(
+        after_help = "Example:\n  shopwright installation rollout cart-recovery --to-version 0.3.0 --percent 10 --max-failures 5\n  shopwright installation rollout cart-recovery"
+    )]
+    Rollout(rollout::Rollout),
+    /// Make the candidate the version; the one before is kept for a rollback.
+    #[command(after_help = "Example:\n  shopwright installation promote cart-recovery")]
+    Promote {
+        /// Its id.
+        id: String,
+    },
+    /// Drop the candidate; without one, go back to the version before.
+    #[command(after_help = "Example:\n  shopwright installation rollback cart-recovery --reason 'too many mails'")]
+    Rollback {
+        /// Its id.
+        id: String,
+        /// Why, for the record.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Show how much an installation uses of its limits, or set them.
+    #[command(
+        after_help = "Example:\n  shopwright installation limits cart-recovery\n  shopwright installation limits cart-recovery --effects-per-day 500 --runs-per-minute none"
+    )]
+    Limits {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        limits: limits::Limits,
     },
     /// Remove an installation: its waiting runs are cancelled, its history stays.
     #[command(after_help = "Example:\n  shopwright installation remove cart-recovery --yes")]
@@ -126,7 +158,7 @@ pub async fn run(context: &Context, command: Installation) -> Result {
         Installation::Show { id } => {
             let answer = client.get(&["installations", &id], &[]).await?;
             context.show(&answer, |installed| {
-                fields(&[
+                let mut all = vec![
                     ("id", cell(&installed["id"])),
                     ("plugin", format!("{} {}", cell(&installed["plugin"]), cell(&installed["version"]))),
                     ("digest", cell(&installed["digest"])),
@@ -134,7 +166,9 @@ pub async fn run(context: &Context, command: Installation) -> Result {
                     ("beside", cell(&installed["beside"])),
                     ("installed", time(&installed["created_at"])),
                     ("changed", time(&installed["updated_at"])),
-                ]);
+                ];
+                all.extend(rollout::lines(&installed["rollout"]));
+                fields(&all);
                 let grants = installed["grants"].as_array().map_or(&[][..], Vec::as_slice);
                 for grant in grants {
                     output::line(format!("may        {}", grants::words(grant)));
@@ -199,6 +233,24 @@ pub async fn run(context: &Context, command: Installation) -> Result {
         Installation::Resume { id } => {
             let answer = client.post(&["installations", &id, "resume"], &Value::Null).await?;
             context.show(&answer, said("is live"));
+        }
+        Installation::Rollout(rollout) => rollout::run(context, rollout).await?,
+        Installation::Promote { id } => {
+            let answer = client.post(&["installations", &id, "promote"], &Value::Null).await?;
+            context.show(&answer, |installed| {
+                output::line(format!("{} runs {} now", cell(&installed["id"]), cell(&installed["version"])));
+            });
+        }
+        Installation::Rollback { id, reason } => {
+            let body = reason.map_or_else(|| serde_json::json!({}), |reason| serde_json::json!({"reason": reason}));
+            let answer = client.post(&["installations", &id, "rollback"], &body).await?;
+            context.show(&answer, |installed| {
+                let back = cell(&installed["rollout"]["rolled_back"]["version"]);
+                output::line(format!("{back} is taken back: {} runs {}", cell(&installed["id"]), cell(&installed["version"])));
+            });
+        }
+        Installation::Limits { id, limits } => {
+            limits::run(context, &["installations", &id, "limits"], limits).await?;
         }
         Installation::Remove { id, yes } => {
             if !yes && !confirm(&format!("Remove {id} and cancel its waiting runs?"))? {

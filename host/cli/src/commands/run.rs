@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Context, Limit, items, json_argument, run_bundle, say_more};
+use super::{Context, Limit, items, json_argument, repair, run_bundle, say_more};
 use crate::{
     failure::Result,
     output::{self, Table, cell, fields, time},
@@ -47,6 +47,16 @@ pub enum Run {
         after_help = "Example:\n  shopwright run replay run.swrun --step\n  shopwright run replay run.swrun --component target/gift-notes.wasm"
     )]
     Replay(run_bundle::ReplayArgs),
+    /// Move runs that failed, wait or are stuck to another version, if it agrees with their journals.
+    #[command(
+        after_help = "Example:\n  shopwright run move run_01a2b3c4d5e6f --to-version 0.3.1 --dry-run\n  shopwright run move --installation cart-recovery --error-code trap"
+    )]
+    Move(repair::Move),
+    /// Try runs again: from the last good point, or from the start as new runs.
+    #[command(
+        after_help = "Example:\n  shopwright run retry run_01a2b3c4d5e6f\n  shopwright run retry --installation cart-recovery --from start --limit 20"
+    )]
+    Retry(repair::Retry),
     /// List effects: what runs asked for, and what became of it.
     #[command(after_help = "Example:\n  shopwright run effects --state denied")]
     Effects(Effects),
@@ -64,6 +74,9 @@ pub struct List {
     /// Only of this workflow.
     #[arg(long)]
     workflow: Option<String>,
+    /// Only those that failed with this code.
+    #[arg(long, value_name = "CODE")]
+    error_code: Option<String>,
     #[command(flatten)]
     limit: Limit,
 }
@@ -114,7 +127,7 @@ pub async fn run(context: &Context, command: Run) -> Result {
         // Done above: they need no token, or other answers.
         Run::Replay(_) | Run::Export(_) => {}
         Run::List(list) => {
-            let query = [("state", list.state), ("installation", list.installation), ("workflow", list.workflow)];
+            let query = [("state", list.state), ("installation", list.installation), ("workflow", list.workflow), ("error_code", list.error_code)];
             let answer = client.list(&["runs"], &query, list.limit.items()).await?;
             context.show(&answer, |answer| {
                 let mut table = Table::new(&["RUN", "STATE", "INSTALLATION", "WORKFLOW", "CREATED", "WAITS / OUTCOME"]);
@@ -155,6 +168,8 @@ pub async fn run(context: &Context, command: Run) -> Result {
                 output::line(format!("{id} {what}"));
             });
         }
+        Run::Move(command) => repair::move_runs(context, command).await?,
+        Run::Retry(command) => repair::retry_runs(context, command).await?,
         Run::Effects(list) => {
             let query = [
                 ("state", list.state),

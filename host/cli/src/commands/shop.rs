@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Context, items};
+use super::{Context, items, limits};
 use crate::{
     failure::Result,
     output::{self, Table, cell, time},
@@ -18,6 +18,11 @@ pub enum Shop {
     /// List the shops that the token is good for.
     #[command(after_help = "Example:\n  shopwright shop list")]
     List,
+    /// Show how much the shop uses of its limits, or set them (with an owner's token that is good for every shop).
+    #[command(
+        after_help = "Example:\n  shopwright shop limits\n  shopwright shop limits --shop outlet --runs-in-flight 50"
+    )]
+    Limits(limits::Limits),
 }
 
 /// A shop to be created.
@@ -45,6 +50,7 @@ pub async fn run(context: &Context, command: Shop) -> Result {
             let answer = client.post(&["shops"], &body).await?;
             context.show(&answer, |shop| output::line(format!("{} is created", cell(&shop["id"]))));
         }
+        Shop::Limits(limits) => limits::run(context, &["limits"], limits).await?,
         Shop::List => {
             let answer = client.get(&["shops"], &[]).await?;
             context.show(&answer, |answer| {

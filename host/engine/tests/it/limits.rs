@@ -20,6 +20,8 @@ async fn used(world: &World, installation: Option<&str>) -> Used {
 
 async fn restarted(world: World) -> World {
     world.engine.stop().await;
+    // No process comes back within the millisecond it died in.
+    world.clock.advance(1);
     let store = world.store().reopen().await.expect("it comes back");
     World::over(store, world.clock, Setup::default()).await.expect("an engine")
 }

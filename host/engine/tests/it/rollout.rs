@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use shopwright_engine::{Change, EngineError, Guard, Installation, Notice, RollOut, Share, bucket};
+use shopwright_model::Clock as _;
 use shopwright_store::{Retention, ops::RunRow};
 
 use crate::{
@@ -99,6 +100,8 @@ async fn promoting_and_rolling_back_count_from_the_next_event() {
     assert_eq!(refused.code(), "rollout-under-way");
     // It survives a restart.
     world.engine.stop().await;
+    // No process comes back within the millisecond it died in.
+    world.clock.advance(1);
     let store = world.store().reopen().await.expect("it comes back");
     let world = World::over(store, world.clock.clone(), Setup::default()).await.expect("an engine");
     let promoted = world.engine.promote(SHOP, "probe").await.expect("promoted");
@@ -148,6 +151,7 @@ async fn a_version_that_fails_is_taken_back_by_the_host_also_after_a_restart() {
         assert_eq!((figures.ended, figures.failed), (3, 3));
         assert!(installation(&world).rollout.rolled_back.is_none(), "three are too few");
         world.engine.stop().await;
+        world.clock.advance(1);
         let store = world.store().reopen().await.expect("it comes back");
         let world = World::over(store, world.clock.clone(), Setup::default()).await.expect("an engine");
         let mut feed = world.engine.subscribe();

@@ -85,6 +85,21 @@ impl Store {
         rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?.unsigned_abs()))).collect()
     }
 
+    /// How many runs of each installation of a shop were created before a time and ended since. That they began since
+    /// then as well is not known, but may be.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn runs_ended_since(&self, shop: &str, since: Millis) -> Result<Vec<(String, u64)>> {
+        let statement = Statement::new(
+            "SELECT installation, count(*) FROM runs WHERE ended_at IS NOT NULL AND kept = 1 AND ended_at >= ? \
+             AND shop = ? AND id < ? GROUP BY installation",
+            args![since, shop, RunId::first_at(since)],
+        );
+        let rows = self.fetch(statement).await?;
+        rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?.unsigned_abs()))).collect()
+    }
+
     /// How many effects of a run were carried out, or may have been.
     ///
     /// # Errors
