@@ -107,7 +107,7 @@ impl Interpreter {
                 };
                 Told { event: Some(ShowEvent { at: *at, what: What::Action(action) }), reaction }
             }
-            Notice::Log { .. } => Told::default(),
+            Notice::RolledBack { .. } | Notice::RunReopened { .. } | Notice::Log { .. } => Told::default(),
         }
     }
 

@@ -508,7 +508,11 @@ async fn wait_on(core: &Arc<Core>, run: &RunRow) -> After {
 }
 
 /// What started the run, as the guest sees it.
-pub(crate) async fn trigger(core: &Core, run: &RunRow, event: &mut Option<Arc<EventRow>>) -> Result<Trigger, crate::EngineError> {
+pub(crate) async fn trigger(
+    core: &Core,
+    run: &RunRow,
+    event: &mut Option<Arc<EventRow>>,
+) -> Result<Trigger, crate::EngineError> {
     let input = || run.input.clone().unwrap_or_else(|| "null".into());
     Ok(match run.trigger {
         TriggerKind::Event => {

@@ -76,6 +76,19 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
+    /// With its version alone: no candidate, nothing watched, nothing limited.
+    pub fn of(record: Installation, program: Arc<Program>) -> Self {
+        Self {
+            settings: record.settings.to_string().into(),
+            grants: Arc::new(record.grants.clone()),
+            candidate: None,
+            watch: None,
+            meter: None,
+            program,
+            record,
+        }
+    }
+
     /// Whether events and schedules start runs of it.
     pub fn takes_events(&self) -> bool {
         self.record.mode != Mode::Paused

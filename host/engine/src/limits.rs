@@ -255,7 +255,8 @@ pub(crate) async fn recount(core: &Core) -> Result<(), EngineError> {
     let shops: Vec<Arc<ShopState>> = core.shops.read().values().cloned().collect();
     for shop in shops {
         let id = &shop.shop.id;
-        let mut meters: Vec<(Option<String>, Arc<Meter>)> = shop.meter().map(|meter| (None, meter)).into_iter().collect();
+        let mut meters: Vec<(Option<String>, Arc<Meter>)> =
+            shop.meter().map(|meter| (None, meter)).into_iter().collect();
         for (id, installed) in &shop.installations().by_id {
             meters.extend(installed.meter.clone().map(|meter| (Some(id.clone()), meter)));
         }
@@ -272,13 +273,11 @@ impl Engine {
     ///
     /// # Errors
     /// No such shop or installation, or the store's.
-    pub async fn limits(&self, shop: &str, installation: Option<&str>) -> Result<(Limits, Used), EngineError> {
+    pub async fn limits_used(&self, shop: &str, installation: Option<&str>) -> Result<(Limits, Used), EngineError> {
         let core = &self.core;
         let state = core.shop(shop)?;
         let limits = match installation {
-            Some(id) => {
-                state.installed(id).ok_or_else(|| EngineError::not_found("installation", id))?.record.limits
-            }
+            Some(id) => state.installed(id).ok_or_else(|| EngineError::not_found("installation", id))?.record.limits,
             None => state.meter().map_or_else(Limits::default, |meter| meter.limits),
         };
         let mut used = stored(core, shop, installation, state.zone).await?;
@@ -292,12 +291,7 @@ impl Engine {
     ///
     /// # Errors
     /// A limit that makes no sense, no such installation, or the store's.
-    pub async fn limit_installation(
-        &self,
-        shop: &str,
-        id: &str,
-        limits: Limits,
-    ) -> Result<Installation, EngineError> {
+    pub async fn limit_installation(&self, shop: &str, id: &str, limits: Limits) -> Result<Installation, EngineError> {
         limits.check()?;
         let core = &self.core;
         let state = core.shop(shop)?;

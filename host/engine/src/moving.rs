@@ -211,10 +211,7 @@ fn may_be_asked_anew(entry: &Entry) -> bool {
         return true;
     }
     let (interface, _) = call.split_once('.').unwrap_or((call, ""));
-    matches!(
-        interface,
-        "customers" | "catalog" | "inventory" | "orders" | "carts" | "support" | "reviews" | "market"
-    )
+    matches!(interface, "customers" | "catalog" | "inventory" | "orders" | "carts" | "support" | "reviews" | "market")
 }
 
 /// Makes a run active again and tells it.

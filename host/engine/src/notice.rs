@@ -36,7 +36,15 @@ pub enum Notice {
         at: Millis,
     },
     /// A version was taken back; `automatic`: by the host itself.
-    RolledBack { shop: String, installation: String, from: String, to: String, reason: String, automatic: bool, at: Millis },
+    RolledBack {
+        shop: String,
+        installation: String,
+        from: String,
+        to: String,
+        reason: String,
+        automatic: bool,
+        at: Millis,
+    },
     /// A run that failed, waited or was stuck goes on, with another version or from its last good point.
     RunReopened { shop: String, run: RunId, installation: String, workflow: String, digest: String, at: Millis },
     /// An action was carried out, denied, recorded or failed.

@@ -67,15 +67,8 @@ async fn ready(
             Some((candidate.share.clone(), side))
         }
     };
-    Ok(Installed {
-        settings: record.settings.to_string().into(),
-        grants: Arc::new(record.grants.clone()),
-        watch: Watch::of(core, &record).await?,
-        candidate,
-        program,
-        meter,
-        record,
-    })
+    let watch = Watch::of(core, &record).await?;
+    Ok(Installed { candidate, watch, meter, ..Installed::of(record, program) })
 }
 
 fn parse_json(text: &str) -> Result<Value, EngineError> {
@@ -299,7 +292,12 @@ impl Engine {
         Ok((row.clone(), bytes.ok_or_else(|| EngineError::not_found("component", &row.digest))?))
     }
 
-    pub(crate) async fn version(&self, shop: &str, plugin: &str, version: Option<&str>) -> Result<VersionRow, EngineError> {
+    pub(crate) async fn version(
+        &self,
+        shop: &str,
+        plugin: &str,
+        version: Option<&str>,
+    ) -> Result<VersionRow, EngineError> {
         let store = &self.core.store;
         if let Some(version) = version {
             let row = store.version(shop, plugin, version).await?;

@@ -241,8 +241,7 @@ impl Queue {
             let mut taken = None;
             for _ in 0..turns {
                 let Some(key) = inner.shops.get_mut(&name).and_then(|shop| shop.turns.pop_front()) else { break };
-                let (of_shop, of_lane) =
-                    if unlimited { (usize::MAX, usize::MAX) } else { inner.most(&name, &key) };
+                let (of_shop, of_lane) = if unlimited { (usize::MAX, usize::MAX) } else { inner.most(&name, &key) };
                 let Some(shop) = inner.shops.get_mut(&name) else { break };
                 let Some(lane) = shop.lanes.get_mut(&key) else { continue };
                 if lane.executing >= self.lane_limit.min(of_lane) || shop.executing >= of_shop {
@@ -439,8 +438,8 @@ impl Queue {
         for (shop, limited) in &mut inner.limited {
             for (id, hold) in &mut limited.holds {
                 let of_it = |run: &&RunRow| run.shop == **shop && run.installation == **id;
-                hold.backlog &= full.iter().any(|(s, i)| *s == **shop && *i == **id)
-                    || runs.iter().filter(of_it).count() >= most;
+                hold.backlog &=
+                    full.iter().any(|(s, i)| *s == **shop && *i == **id) || runs.iter().filter(of_it).count() >= most;
             }
         }
     }

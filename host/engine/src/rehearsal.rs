@@ -75,9 +75,8 @@ impl std::fmt::Display for Rehearsed {
 /// What it needs is gone (journal, event, component), or it may not be run with this component.
 pub(crate) async fn rehearse(core: &Arc<Core>, run: RunRow) -> Result<Rehearsed, EngineError> {
     let shop = core.shop(&run.shop)?;
-    let installed = shop
-        .installed(&run.installation)
-        .ok_or_else(|| EngineError::not_found("installation", &run.installation))?;
+    let installed =
+        shop.installed(&run.installation).ok_or_else(|| EngineError::not_found("installation", &run.installation))?;
     let program = core.program(&run.digest).await?;
     let Some(workflow) = program.workflow(&run.workflow) else {
         return Ok(Rehearsed::Differs {

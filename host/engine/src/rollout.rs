@@ -401,8 +401,7 @@ impl Engine {
         if let Some(guard) = &request.guard {
             let sane = (0.0..100.0).contains(&guard.failure_percent) && (1..=10_080).contains(&guard.window_minutes);
             if !sane || guard.min_runs == 0 {
-                let reason =
-                    "failure_percent is a number from 0 to below 100, min_runs at least 1, window_minutes 1 to 10,080 (a week)";
+                let reason = "failure_percent is a number from 0 to below 100, min_runs at least 1, window_minutes 1 to 10,080 (a week)";
                 return Err(EngineError::invalid("bad-guard", "/guard", reason));
             }
         }
@@ -501,7 +500,10 @@ mod tests {
     #[test]
     fn buckets_stay_what_they_were() {
         // Written down once: whoever changes the formula moves customers between versions.
-        assert_eq!([bucket("probe", "cart:1"), bucket("probe", "cart:2"), bucket("other", "cart:1")], [5454, 8142, 461]);
+        assert_eq!(
+            [bucket("probe", "cart:1"), bucket("probe", "cart:2"), bucket("other", "cart:1")],
+            [5454, 8142, 461]
+        );
     }
 
     #[test]

@@ -111,7 +111,14 @@ impl ShopState {
             ShopFacts { id: shop.id.clone(), currency: shop.currency.clone(), time_zone: shop.time_zone.clone() };
         // Checked when the shop was created; a zone that a later database no longer has means UTC.
         let zone = shop.time_zone.parse().unwrap_or(chrono_tz::UTC);
-        Self { shop, facts, zone, rules: RwLock::new(Arc::new(rules)), installations: RwLock::default(), meter: RwLock::default() }
+        Self {
+            shop,
+            facts,
+            zone,
+            rules: RwLock::new(Arc::new(rules)),
+            installations: RwLock::default(),
+            meter: RwLock::default(),
+        }
     }
 
     pub fn rules(&self) -> Arc<Rules> {

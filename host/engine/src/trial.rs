@@ -18,7 +18,7 @@ use shopwright_store::{
 use shopwright_triggers::Schedule;
 
 use crate::{
-    EngineError, EngineLimits, EngineOptions, Installation, Mode, Retention, Senders, Shop, calls,
+    EngineError, EngineLimits, EngineOptions, Installation, Limits, Mode, Retention, Rollout, Senders, Shop, calls,
     core::Core,
     execute,
     install::{Installed, Program},
@@ -186,18 +186,15 @@ impl Trial {
             version: program.manifest.version.to_string(),
             digest,
             settings,
-            grants: grants.clone(),
+            grants,
             mode: Mode::Shadow,
             beside: None,
+            rollout: Rollout::default(),
+            limits: Limits::default(),
             created_at: now,
             updated_at: now,
         };
-        let installed = Arc::new(Installed {
-            settings: record.settings.to_string().into(),
-            record,
-            program,
-            grants: Arc::new(grants),
-        });
+        let installed = Arc::new(Installed::of(record, program));
         let state = Arc::new(ShopState::new(shop.clone(), Rules::from(rules)));
         *state.installations.write() = Arc::new(Installations::of(BTreeMap::from([(installation, installed.clone())])));
         core.shops.write().insert(shop.id, state.clone());

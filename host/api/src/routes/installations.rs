@@ -95,7 +95,19 @@ impl From<Installation> for InstallationView {
             updated_at,
             ..
         } = installation;
-        Self { id, plugin, version, digest, mode: mode.into(), beside, settings, grants, rollout, created_at, updated_at }
+        Self {
+            id,
+            plugin,
+            version,
+            digest,
+            mode: mode.into(),
+            beside,
+            settings,
+            grants,
+            rollout,
+            created_at,
+            updated_at,
+        }
     }
 }
 

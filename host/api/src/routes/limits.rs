@@ -69,7 +69,7 @@ impl From<(Limits, Used)> for LimitsView {
 }
 
 async fn read(state: &ApiState, access: &Access, installation: Option<&str>) -> Result<LimitsView> {
-    Ok(state.engine().limits(&access.shop, installation).await?.into())
+    Ok(state.engine().limits_used(&access.shop, installation).await?.into())
 }
 
 /// Shows an installation's limits and how much of each is used
@@ -98,9 +98,11 @@ pub async fn limit_installation(
     Path(id): Path<String>,
     Json(body): Json<LimitsBody>,
 ) -> Result<axum::Json<LimitsView>> {
-    let (before, _) = state.engine().limits(&access.shop, Some(&id)).await?;
+    let (before, _) = state.engine().limits_used(&access.shop, Some(&id)).await?;
     state.engine().limit_installation(&access.shop, &id, body.into()).await?;
-    state.audit(&access, "installation.limited", subject(&id), recorded(&before), recorded(&Limits::from(body))).await?;
+    state
+        .audit(&access, "installation.limited", subject(&id), recorded(&before), recorded(&Limits::from(body)))
+        .await?;
     Ok(axum::Json(read(&state, &access, Some(&id)).await?))
 }
 
@@ -128,7 +130,7 @@ pub async fn limit_shop(
         let detail = "A shop's limits are for the host's owner to set; the token is good for one shop only.";
         return Err(Problem::new(codes::FORBIDDEN, detail));
     }
-    let (before, _) = state.engine().limits(&access.shop, None).await?;
+    let (before, _) = state.engine().limits_used(&access.shop, None).await?;
     state.engine().limit_shop(&access.shop, body.into()).await?;
     let named = format!("shop:{}", access.shop);
     state.audit(&access, "shop.limited", named, recorded(&before), recorded(&Limits::from(body))).await?;

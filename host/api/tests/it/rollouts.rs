@@ -11,7 +11,8 @@ const EVENT: &str = "application/cloudevents+json";
 async fn host() -> (Host, String) {
     let host = Host::new().await;
     let bytes = shopwright_bundle::package(host.engine.sandbox(), "bench-run").await.expect("the binary carries it");
-    let old = host.post("/api/v1/plugins", WASM, bytes.clone()).await.ok()["version"].as_str().expect("text").to_owned();
+    let old =
+        host.post("/api/v1/plugins", WASM, bytes.clone()).await.ok()["version"].as_str().expect("text").to_owned();
     let mut manifest = shopwright_registry::extract(&bytes).expect("readable").expect("there");
     manifest.version.major += 1;
     host.post("/api/v1/plugins", WASM, shopwright_registry::embed(&bytes, &manifest).expect("embedded")).await.ok();
@@ -73,11 +74,13 @@ async fn a_version_is_tried_promoted_and_taken_back_and_runs_follow() {
     assert_eq!(host.ask("POST", "/api/v1/runs/bulk", json!({"action": "retry"})).await.pointers(), ["/from"]);
     host.ask("POST", &format!("/api/v1/runs/{run}/cancel"), json!({})).await.ok();
     let started = host.ask("POST", &retry, json!({"from": "start"})).await.ok();
-    let again = host.ask("GET", &format!("/api/v1/runs/{}", started["run"].as_str().expect("an id")), Value::Null).await;
+    let again =
+        host.ask("GET", &format!("/api/v1/runs/{}", started["run"].as_str().expect("an id")), Value::Null).await;
     assert_eq!(again.ok()["parent"], run);
 
     let audit = host.ask("GET", "/api/v1/audit?limit=100", Value::Null).await.ok();
-    let what: Vec<&str> = audit["items"].as_array().expect("a list").iter().filter_map(|e| e["what"].as_str()).collect();
+    let what: Vec<&str> =
+        audit["items"].as_array().expect("a list").iter().filter_map(|e| e["what"].as_str()).collect();
     for change in
         ["installation.rolled-out", "installation.promoted", "installation.rolled-back", "runs.repaired", "run.retried"]
     {

@@ -246,7 +246,11 @@ pub async fn run(context: &Context, command: Installation) -> Result {
             let answer = client.post(&["installations", &id, "rollback"], &body).await?;
             context.show(&answer, |installed| {
                 let back = cell(&installed["rollout"]["rolled_back"]["version"]);
-                output::line(format!("{back} is taken back: {} runs {}", cell(&installed["id"]), cell(&installed["version"])));
+                output::line(format!(
+                    "{back} is taken back: {} runs {}",
+                    cell(&installed["id"]),
+                    cell(&installed["version"])
+                ));
             });
         }
         Installation::Limits { id, limits } => {

@@ -43,9 +43,10 @@ pub async fn run(context: &Context, path: &[&str], limits: Limits) -> Result {
             let limit = match value.as_deref() {
                 None => answer[name]["limit"].clone(),
                 Some("none") => Value::Null,
-                Some(number) => number.parse::<u64>().map(Value::from).map_err(|_| {
-                    Failure::usage(format!("`{number}` is no limit: give a whole number, or `none`"))
-                })?,
+                Some(number) => number
+                    .parse::<u64>()
+                    .map(Value::from)
+                    .map_err(|_| Failure::usage(format!("`{number}` is no limit: give a whole number, or `none`")))?,
             };
             body.insert(name.into(), limit);
         }

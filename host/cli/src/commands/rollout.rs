@@ -68,14 +68,18 @@ pub async fn run(context: &Context, rollout: Rollout) -> Result {
         body.insert("grants".into(), json_argument("--grants", grants)?);
     }
     if let Some(percent) = rollout.max_failures {
-        let guard =
-            json!({"failure_percent": percent, "min_runs": rollout.min_runs, "window_minutes": rollout.window});
+        let guard = json!({"failure_percent": percent, "min_runs": rollout.min_runs, "window_minutes": rollout.window});
         body.insert("guard".into(), guard);
     }
     let answer = client.put(&path, &Value::Object(body)).await?;
     context.show(&answer, |installed| {
         let candidate = &installed["rollout"]["candidate"];
-        output::line(format!("{} tries {}: {}", cell(&installed["id"]), cell(&candidate["version"]), share_of(candidate)));
+        output::line(format!(
+            "{} tries {}: {}",
+            cell(&installed["id"]),
+            cell(&candidate["version"]),
+            share_of(candidate)
+        ));
     });
     Ok(())
 }
@@ -128,7 +132,10 @@ fn print(answer: &Value) {
     let mut all = vec![("installation", cell(&answer["installation"])), ("version", cell(&answer["version"]))];
     all.extend(lines(&answer["rollout"]));
     if answer["ended"].is_number() {
-        all.push(("so far", format!("{} runs ended, {} of them failed", cell(&answer["ended"]), cell(&answer["failed"]))));
+        all.push((
+            "so far",
+            format!("{} runs ended, {} of them failed", cell(&answer["ended"]), cell(&answer["failed"])),
+        ));
     }
     fields(&all);
 }

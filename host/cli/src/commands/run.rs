@@ -127,7 +127,12 @@ pub async fn run(context: &Context, command: Run) -> Result {
         // Done above: they need no token, or other answers.
         Run::Replay(_) | Run::Export(_) => {}
         Run::List(list) => {
-            let query = [("state", list.state), ("installation", list.installation), ("workflow", list.workflow), ("error_code", list.error_code)];
+            let query = [
+                ("state", list.state),
+                ("installation", list.installation),
+                ("workflow", list.workflow),
+                ("error_code", list.error_code),
+            ];
             let answer = client.list(&["runs"], &query, list.limit.items()).await?;
             context.show(&answer, |answer| {
                 let mut table = Table::new(&["RUN", "STATE", "INSTALLATION", "WORKFLOW", "CREATED", "WAITS / OUTCOME"]);

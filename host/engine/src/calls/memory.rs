@@ -125,7 +125,8 @@ async fn read(cx: &mut RunCx, key: &str) -> wasmtime::Result<Option<String>> {
 
 async fn write(cx: &mut RunCx, function: &str, key: String, value: Option<String>) -> wasmtime::Result<()> {
     if limits::counts_bytes(cx) {
-        let bytes = |value: Option<&String>| value.map_or(0, |value| i64::try_from(key.len() + value.len()).unwrap_or(0));
+        let bytes =
+            |value: Option<&String>| value.map_or(0, |value| i64::try_from(key.len() + value.len()).unwrap_or(0));
         let before = read(cx, &key).await?;
         let more = bytes(value.as_ref()) - bytes(before.as_ref());
         if let Err(words) = limits::take_bytes(cx, more) {

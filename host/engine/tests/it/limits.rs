@@ -15,7 +15,7 @@ async fn limit(world: &World, limits: Limits) {
 }
 
 async fn used(world: &World, installation: Option<&str>) -> Used {
-    world.engine.limits(SHOP, installation).await.expect("counted").1
+    world.engine.limits_used(SHOP, installation).await.expect("counted").1
 }
 
 async fn restarted(world: World) -> World {
@@ -73,7 +73,8 @@ async fn runs_over_the_rate_begin_in_a_later_minute_and_none_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shops_rate_is_shared_in_turns_and_others_do_not_feel_it() {
     let world = World::probed().await;
-    let second = shopwright_engine::Install { id: Some("second".into()), ..crate::support::install("probe", json!({})) };
+    let second =
+        shopwright_engine::Install { id: Some("second".into()), ..crate::support::install("probe", json!({})) };
     world.engine.install(SHOP, second).await.expect("installed");
     let other = NewShop { id: "other".into(), name: String::new(), currency: "EUR".into(), time_zone: "UTC".into() };
     world.engine.create_shop(other).await.expect("a shop");
@@ -128,7 +129,7 @@ async fn effects_over_the_days_number_are_denied_in_words() {
     assert_eq!(world.said(run).await, json!(["done", {"denied": words}]));
     let denied = &world.effects(run).await[1];
     assert_eq!((denied.state, denied.error.as_deref()), (EffectState::Denied, Some(words)));
-    let (limits, used) = world.engine.limits(SHOP, Some("probe")).await.expect("shown");
+    let (limits, used) = world.engine.limits_used(SHOP, Some("probe")).await.expect("shown");
     assert_eq!((limits.effects_per_day, used.effects_per_day), (Some(3), 3));
     // The day of the shop: in Berlin it is 10 in the morning.
     world.pass(13 * HOUR).await;
@@ -136,9 +137,7 @@ async fn effects_over_the_days_number_are_denied_in_words() {
     assert_eq!(world.said(run).await, json!([{"denied": words}]));
     world.pass(HOUR).await;
     // What does not become durable does not count: a run that decides anew, and one that is tried again.
-    let run = world
-        .go("4", json!([{"do": "email", "customer": "42"}, {"do": "retry_below", "attempt": 3}]))
-        .await;
+    let run = world.go("4", json!([{"do": "email", "customer": "42"}, {"do": "retry_below", "attempt": 3}])).await;
     world.pass(HOUR).await;
     assert_eq!(world.said(run).await, json!(["done"]));
     // Many at once go over it no more than one would; the shop's own counts for all.

@@ -1,9 +1,7 @@
 //! Runs that go on: moved to another version, tried again from the start or from the last good point, one or many.
 
 use serde_json::{Value, json};
-use shopwright_engine::{
-    Bulk, Change, Limits, Move, Rehearsed, Repair, RepairOutcome, RetryFrom, SettingsOf,
-};
+use shopwright_engine::{Bulk, Change, Limits, Move, Rehearsed, Repair, RepairOutcome, RetryFrom, SettingsOf};
 use shopwright_model::RunId;
 use shopwright_store::ops::RunState;
 
@@ -15,7 +13,8 @@ use crate::{
 /// The probe in two versions: the first may make three host calls a run, the second is repaired.
 async fn world() -> World {
     let world = World::with(Setup::default()).await;
-    let workflow = "[[workflow]]\nname = \"script\"\ntitle = \"Script\"\n[[workflow.trigger]]\nevent = [\"probe.go\"]\n";
+    let workflow =
+        "[[workflow]]\nname = \"script\"\ntitle = \"Script\"\n[[workflow.trigger]]\nevent = [\"probe.go\"]\n";
     let broken = format!("{workflow}[workflow.limits]\njournal_entries = 3\n");
     world.add(probe::package_as(&probe::manifest("1.0.0", &broken))).await;
     world.add(probe::package_as(&probe::manifest("1.0.1", workflow))).await;
@@ -69,7 +68,11 @@ async fn a_failed_run_goes_on_with_the_version_that_repairs_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_waiting_run_moves_where_the_journal_agrees_and_shows_the_difference_where_not() {
     let world = world().await;
-    settings(&world, json!([{"do": "add", "key": "a", "by": 1}, {"do": "sleep", "ms": HOUR}, {"do": "get", "key": "a"}])).await;
+    settings(
+        &world,
+        json!([{"do": "add", "key": "a", "by": 1}, {"do": "sleep", "ms": HOUR}, {"do": "get", "key": "a"}]),
+    )
+    .await;
     let intake = world.event("probe.go", "1", json!({})).await;
     let run = intake.runs[0].run.expect("a run");
     settings(&world, json!([{"do": "add", "key": "b", "by": 1}])).await;
@@ -99,7 +102,10 @@ async fn a_run_that_fails_by_itself_is_said_to_and_not_moved() {
     upgrade(&world).await;
     let seen = world.engine.move_run(SHOP, run, &Move::default()).await.expect("rehearsed");
     assert!(!seen.moved);
-    assert!(matches!(&seen.rehearsal, Rehearsed::Fails { step: 1, same: true, code, .. } if code == "fatal"), "{seen:?}");
+    assert!(
+        matches!(&seen.rehearsal, Rehearsed::Fails { step: 1, same: true, code, .. } if code == "fatal"),
+        "{seen:?}"
+    );
     assert_eq!(world.failure(run).await.0, "fatal");
 }
 
@@ -164,7 +170,8 @@ async fn many_at_once_each_with_its_answer() {
         [(fatal, Refused), (good[1], Would), (good[0], Would)],
         "newest first"
     );
-    let one = Bulk { error_code: Some("too-many-calls".into()), version: Some("1.0.0".into()), limit: 1, ..bulk.clone() };
+    let one =
+        Bulk { error_code: Some("too-many-calls".into()), version: Some("1.0.0".into()), limit: 1, ..bulk.clone() };
     assert_eq!(outcomes(&one, Repair::Move(Move::default())).await, [(good[1], Moved)]);
     world.idle().await;
     let retry = |from, again| Repair::Retry { from, again, dry_run: false };
@@ -173,10 +180,20 @@ async fn many_at_once_each_with_its_answer() {
         [(fatal, Restarted), (good[0], Refused)],
         "the one that was moved is done"
     );
-    assert_eq!(outcomes(&Bulk { error_code: Some("too-many-calls".into()), ..bulk.clone() }, retry(RetryFrom::LastGoodPoint, false)).await, [(good[0], Reopened)]);
+    assert_eq!(
+        outcomes(
+            &Bulk { error_code: Some("too-many-calls".into()), ..bulk.clone() },
+            retry(RetryFrom::LastGoodPoint, false)
+        )
+        .await,
+        [(good[0], Reopened)]
+    );
     world.idle().await;
     assert_eq!(world.failure(good[0]).await.0, "too-many-calls", "on its version it cannot but fail again");
-    assert_eq!(outcomes(&bulk, Repair::Move(Move::default())).await.iter().filter(|(_, outcome)| *outcome == Moved).count(), 1);
+    assert_eq!(
+        outcomes(&bulk, Repair::Move(Move::default())).await.iter().filter(|(_, outcome)| *outcome == Moved).count(),
+        1
+    );
     world.idle().await;
     assert_eq!(world.mail().await.len(), 2, "each sent one");
 }

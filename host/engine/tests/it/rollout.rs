@@ -54,7 +54,11 @@ async fn a_candidate_takes_its_share_and_keeps_it_while_it_grows() {
     let world = world().await;
     let new = digest(&world, "2.0.0").await;
     for percent in [20.0, 60.0] {
-        world.engine.roll_out(SHOP, "probe", roll_out("2.0.0", saying("new"), Share::Percent(percent))).await.expect("it begins");
+        world
+            .engine
+            .roll_out(SHOP, "probe", roll_out("2.0.0", saying("new"), Share::Percent(percent)))
+            .await
+            .expect("it begins");
         let mut taken = 0;
         for n in 0..50 {
             let key = format!("cart:{n}");
