@@ -276,6 +276,8 @@ impl Engine {
         let mut moved = row.clone();
         moved.digest.clone_from(&digest);
         moved.settings = settings.clone();
+        // As it will go on.
+        moved.attempt = 1;
         let rehearsal = rehearse(core, moved).await?;
         let moves = rehearsal.agrees() && !how.dry_run;
         if moves {

@@ -115,7 +115,7 @@ pub struct RunView {
     pub effects: u32,
     /// Host calls in its journal.
     pub journal_entries: u32,
-    /// The run that started it or continued into it.
+    /// The run that started it, continued into it, or is tried again by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub parent: Option<RunId>,

@@ -9,4 +9,5 @@ mod documents;
 mod events;
 mod faults;
 mod flushes;
+mod reopen;
 mod waits;
