@@ -176,7 +176,10 @@ fn check_functions(installed: &Installed, own: &Program, target: &Program, diges
     if known {
         return Ok(());
     }
-    let missing: Vec<String> = target
+    // Hosts that neither asked for are as much more as functions.
+    let hosts = [&own.manifest.http, &installed.program.manifest.http];
+    let further = target.manifest.http.iter().filter(|host| !hosts.iter().any(|known| known.contains(host)));
+    let mut missing: Vec<String> = target
         .asks_for()
         .filter(|(interface, function)| {
             !is_free(interface)
@@ -185,13 +188,14 @@ fn check_functions(installed: &Installed, own: &Program, target: &Program, diges
         })
         .map(|(interface, function)| format!("{interface}.{function}"))
         .collect();
+    missing.extend(further.map(|host| format!("calls to {host}")));
     if missing.is_empty() {
         return Ok(());
     }
     Err(EngineError::Refused {
         code: "not-granted",
         reason: format!(
-            "version {} imports functions that are not granted: {}. Install it, or roll it out, with these grants first",
+            "version {} asks for more than is granted: {}. Install it, or roll it out, with these grants first",
             target.manifest.version,
             missing.join(", ")
         ),
@@ -207,7 +211,7 @@ fn may_be_asked_anew(entry: &Entry) -> bool {
         let answer = journal::decode::<std::collections::HashMap<String, serde::de::IgnoredAny>>(&entry.answer);
         return answer.is_ok_and(|answer| answer.contains_key("err"));
     }
-    if call == "memory.get" {
+    if call == "memory.get" || call == crate::calls::http::READ {
         return true;
     }
     let (interface, _) = call.split_once('.').unwrap_or((call, ""));

@@ -422,7 +422,12 @@ impl Engine {
             None => (&record.settings, &record.grants),
         };
         let settings = plugins::check_settings(&program, request.settings.as_ref().unwrap_or(settings))?;
-        let grants = plugins::grants_for(&program, request.grants, grants, if same.is_some() { &program } else { &before.program })?;
+        let grants = plugins::grants_for(
+            &program,
+            request.grants,
+            grants,
+            if same.is_some() { &program } else { &before.program },
+        )?;
         core.prepared(&row.digest, &grants).await?;
         let now = core.clock.now();
         let since = same.as_ref().map_or(now, |known| known.release.since);

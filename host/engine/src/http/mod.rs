@@ -117,6 +117,14 @@ pub(crate) async fn act(cx: &mut RunCx, request: Request) -> Answer {
             return fail(cx, &action, row, error).await;
         }
     };
+    if begun.is_none()
+        && let Err(words) = crate::limits::take_effect(cx)
+    {
+        let mut row = actions::new_row(cx, &action, EffectState::Denied, "none");
+        row.error = Some(words.clone());
+        actions::keep(cx, &action, row);
+        return Ok(Err(HttpError::Denied(words)));
+    }
     let mut row = begun.unwrap_or_else(|| actions::new_row(cx, &action, EffectState::Sent, CONNECTOR));
     row.state = EffectState::Sent;
     row.next_at = None;

@@ -1,7 +1,7 @@
 //! Runs that are opened again, and what limits and rollouts count.
 
 use shopwright_model::RunId;
-use shopwright_store::{EffectState, Flush, Next, Own, Reopen, RunRow, RunState, Rule};
+use shopwright_store::{EffectState, Flush, Next, Own, Reopen, Rule, RunRow, RunState};
 
 use crate::support::{NOW, active, effect, flush, keyed, on_each, run, start, wait_for};
 
