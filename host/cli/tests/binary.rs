@@ -200,6 +200,30 @@ fn a_host_is_started_used_ended_and_goes_on() {
     assert_eq!(host.json(&["installation", "set", "cart-recovery", "--mode", "live"])["mode"], "live");
     assert_eq!(host.json(&["installation", "pause", "cart-recovery"])["mode"], "paused");
     assert_eq!(host.json(&["installation", "resume", "cart-recovery"])["mode"], "live");
+
+    // Tried over what happened; a run in a file that needs no host.
+    let tried = host.json(&["backtest", "run", "cart-recovery", "--from", "1h"]);
+    assert_eq!((&tried["state"], &tried["report"]["kind"]), (&json!("done"), &json!("backtest")), "{tried}");
+    assert!(host.text(&["backtest", "list"]).contains("done"));
+    let id = tried["id"].as_str().expect("an id");
+    assert!(host.text(&["backtest", "show", id]).contains("cart-recovery"));
+    assert!(host.text(&["backtest", "differences", id]).contains("Nothing differs"));
+    let (code, complaint) = host.complaint(&["installation", "report", "cart-recovery"]);
+    assert!(code == 1 && complaint.contains("nothing-beside"), "{complaint}");
+    let run = host.text(&["run", "start", "cart-recovery", "recover"]).trim().to_owned();
+    let began = Instant::now();
+    while host.json(&["run", "show", &run])["ended_at"].is_null() {
+        assert!(began.elapsed() < Duration::from_secs(60), "the run did not end");
+    }
+    assert!(host.text(&["run", "export", &run, "--mask", "-o", "run.swrun"]).contains("It replays"));
+    let replayed = Command::new(BINARY)
+        .args(["run", "replay", "run.swrun", "--step"])
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .expect("it runs");
+    let printed = String::from_utf8_lossy(&replayed.stdout);
+    assert!(replayed.status.success() && printed.contains("the same to the last byte"), "{printed}");
     host.text(&["installation", "remove", "cart-recovery", "--yes"]);
     assert_eq!(host.json(&["installation", "list"])["items"], json!([]));
 

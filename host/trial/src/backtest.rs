@@ -217,6 +217,7 @@ pub async fn run(engine: &Engine, plan: Plan, progress: &Progress) -> Result<Out
     let left_out = LeftOut {
         installation: live.as_ref().and_then(|live| live.installation.clone()),
         runs: recorded.iter().flat_map(|recorded| recorded.runs.keys().copied()).collect(),
+        counted_before: longest_window(&rules),
     };
     let history = Arc::new(History::load(store, &shop_id, (from, to), &left_out).await?);
     progress.events.store(history.events.len() as u64, Relaxed);
@@ -258,6 +259,13 @@ pub async fn run(engine: &Engine, plan: Plan, progress: &Progress) -> Result<Out
     }
     let (report, differing) = compare(head, &tested_side, &live_side, false);
     Ok(Outcome { report, differing })
+}
+
+/// How far back the shop's rules look, in milliseconds; two days at least, since days begin in time zones.
+fn longest_window(rules: &[Rule]) -> Millis {
+    const HOUR: Millis = 3_600_000;
+    let hours = rules.iter().filter_map(|rule| serde_json::to_value(rule).ok()?.get("window_hours")?.as_i64());
+    hours.max().unwrap_or(0).max(48).saturating_mul(HOUR)
 }
 
 /// A schedule with its next time.

@@ -15,8 +15,9 @@ use shopwright_model::{
     Entity, EntityKind, Millis, RunId,
     kinds::{self, Change},
 };
+use shopwright_policy::ActionKind;
 use shopwright_store::{
-    Counted, Doc, Store, Stored, Version,
+    Doc, Store, Stored, Version,
     ops::{EventRow, PriceChangeRow},
 };
 
@@ -24,9 +25,6 @@ use crate::{TrialError, counts::Counts};
 
 /// Rows read at once.
 const PAGE: u32 = 5_000;
-/// How far back effects and messages are counted by guardrails, at most that of history: the longest
-/// window that a rule may have is a year, but few are longer than this.
-const COUNTED_BEFORE: Millis = 92 * 86_400_000;
 
 /// A version of a document.
 struct Kept {
@@ -92,13 +90,15 @@ pub struct History {
     by_kind: HashMap<String, Vec<u32>>,
 }
 
-/// What is left out of the record, since the trial takes its place.
+/// What is left out of the record, since the trial takes its place, and how far back it is read.
 #[derive(Default)]
 pub struct LeftOut {
     /// Installation whose effects of the span are not counted.
     pub installation: Option<String>,
     /// Its runs: their price changes of the span are not counted.
     pub runs: HashSet<RunId>,
+    /// How far back before the span effects are counted, in milliseconds: the longest window of a rule.
+    pub counted_before: Millis,
 }
 
 impl History {
@@ -183,7 +183,7 @@ impl History {
         shop: &str,
         late: &HashMap<(EntityKind, String, Millis), Millis>,
     ) -> Result<(), TrialError> {
-        let mut after = 0;
+        let mut after = store.versions_past_from(self.from).await?;
         let mut tills: HashMap<(EntityKind, Arc<str>), Millis> = HashMap::new();
         loop {
             let rows = store.versions_past(shop, self.from, after, PAGE).await?;
@@ -269,22 +269,20 @@ impl History {
         for rows in self.prices.values_mut() {
             rows.sort_by_key(|row| (row.at, row.id));
         }
-        let mut after = (RunId(0), 0);
-        let mut counted: Vec<Counted> = Vec::new();
-        loop {
-            let rows = store.effects_counting(shop, self.from - COUNTED_BEFORE, self.to, after, PAGE).await?;
-            let Some(last) = rows.last() else { break };
-            after = (last.run, last.position);
-            for row in rows {
-                if row.at >= self.from && left_out.installation.as_ref() == Some(&row.installation) {
-                    continue;
+        for action in ActionKind::NAMES {
+            let mut after = (0, RunId(0), 0);
+            loop {
+                let span = (self.from - left_out.counted_before, self.to);
+                let rows = store.effects_counting(shop, action, span, after, PAGE).await?;
+                let Some(last) = rows.last() else { break };
+                after = (last.at, last.run, last.position);
+                for row in rows {
+                    if row.at >= self.from && left_out.installation.as_ref() == Some(&row.installation) {
+                        continue;
+                    }
+                    self.counts.add(&row.action, &row.subject, &row.tag, &row.installation, row.at);
                 }
-                counted.push(row);
             }
-        }
-        counted.sort_by_key(|row| row.at);
-        for row in counted {
-            self.counts.add(&row.action, &row.subject, &row.tag, &row.installation, row.at);
         }
         Ok(())
     }

@@ -169,6 +169,10 @@ impl World for Recording {
         0
     }
     fn flush(&self, flush: Flush) -> Flushed {
+        if flush.run != self.row.id {
+            // What it continued into is a run of its own.
+            return Flushed::Fenced;
+        }
         let mut seen = self.seen.lock();
         if !flush.log.is_empty() {
             let lines: Vec<LogEntry> = rmp_serde::from_slice(&flush.log).unwrap_or_default();
@@ -183,8 +187,10 @@ impl World for Recording {
     fn seed(&self, _: RunId) -> Option<u64> {
         Some(self.seed)
     }
-    fn answered(&self, _: RunId, position: u32) {
-        self.seen.lock().answered = position + 1;
+    fn answered(&self, run: RunId, position: u32) {
+        if run == self.row.id {
+            self.seen.lock().answered = position + 1;
+        }
     }
     fn diverged(&self, _: RunId, position: u32, name: &str, args: &[u8]) {
         self.seen.lock().diverged = Some((position, call(name, args)));
@@ -192,7 +198,10 @@ impl World for Recording {
     fn asked(&self, _: RunId, position: u32, action: &ActionKind) {
         self.seen.lock().asked.push((position, serde_json::to_value(action).unwrap_or_default()));
     }
-    fn may_call(&self, _: RunId, position: u32, name: &str, args: &[u8]) -> bool {
+    fn may_call(&self, run: RunId, position: u32, name: &str, args: &[u8]) -> bool {
+        if run != self.row.id {
+            return false;
+        }
         // Waits come out as waits, and a call that ends the run by itself ends it again. All else would need the shop.
         let ends_it = matches!(self.failure.as_deref(), Some("bad-call" | "too-many-effects"));
         if ends_it || matches!(name, "workflow.sleep" | "workflow.sleep-until" | "workflow.wait-for" | "workflow.ask") {
@@ -381,7 +390,7 @@ fn judge(bundle: &Bundle, entries: &[Entry], seen: Seen) -> Replay {
             difference = Some(differs("outcome", None, ended(&run.state, &recorded), ended(state, &outcome)));
         }
     }
-    let difference = difference.or_else(|| effects(bundle, &seen).or_else(|| log(bundle, &seen)));
+    let difference = difference.or_else(|| effects(bundle, entries, &seen).or_else(|| log(bundle, &seen)));
     if bundle.masked {
         notes.push("personal data in the bundle was replaced".into());
     }
@@ -398,11 +407,14 @@ fn judge(bundle: &Bundle, entries: &[Entry], seen: Seen) -> Replay {
 }
 
 /// The first action that differs from the ledger.
-fn effects(bundle: &Bundle, seen: &Seen) -> Option<Differing> {
+fn effects(bundle: &Bundle, entries: &[Entry], seen: &Seen) -> Option<Differing> {
     bundle.effects.iter().filter(|row| row.position < seen.answered).find_map(|row| {
         let asked = seen.asked.iter().find(|(position, _)| *position == row.position).map(|(_, action)| action);
+        // A call that names no action of its own is compared by its arguments, which were the same.
+        let same_call = entries.get(row.position as usize).is_some_and(|entry| entry.call == row.action.as_str());
         let recorded = parsed(&row.request);
-        (asked != Some(&recorded)).then(|| Differing {
+        let same = asked.map_or(same_call, |asked| *asked == recorded);
+        (!same).then(|| Differing {
             what: "effect".into(),
             position: Some(row.position),
             recorded,

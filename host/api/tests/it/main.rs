@@ -11,4 +11,5 @@ mod rollouts;
 mod secrets;
 mod support;
 mod tokens;
+mod trials;
 mod webhooks;

@@ -141,6 +141,32 @@ impl Store {
             .collect()
     }
 
+    /// A place in the order in which versions ended before which none is of interest to a span from a time on.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Unavailable`].
+    pub async fn versions_past_from(&self, from: Millis) -> Result<i64> {
+        let last = self.fetch_one(Statement::new("SELECT coalesce(max(n), 0) FROM entities_past", args![])).await?;
+        let (mut low, mut high) = (0, last.map_or(Ok(0), |row| row.int(0))?);
+        // Bisection: `n` is the table's key, times have no index. They rise with it but for messages that came
+        // late; the latest of several tells more than one.
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let row = self
+                .fetch_one(Statement::new(
+                    "SELECT max(till), max(n) FROM (SELECT till, n FROM entities_past WHERE n > ? ORDER BY n LIMIT 64) AS few",
+                    args![middle],
+                ))
+                .await?;
+            let found = row.map(|row| Ok::<_, StoreError>((row.opt_int(0)?, row.opt_int(1)?))).transpose()?;
+            match found {
+                Some((Some(till), Some(n))) if till <= from && n > middle => low = n.min(high),
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
     /// The versions of a shop's documents that ended after a time, in the order in which they ended, after one
     /// of them (its `n`).
     ///
@@ -204,24 +230,25 @@ impl Store {
             .collect()
     }
 
-    /// The effects of a shop that count against limits, asked for from a time up to before another, by run
-    /// and position, after one of them.
+    /// The effects of one action that count against limits, asked for from a time up to before another, in the
+    /// order of time, after one of them.
     ///
     /// # Errors
     /// [`crate::StoreError::Unavailable`].
     pub async fn effects_counting(
         &self,
         shop: &str,
-        from: Millis,
-        to: Millis,
-        after: (RunId, u32),
+        action: &str,
+        (from, to): (Millis, Millis),
+        after: (Millis, RunId, u32),
         limit: u32,
     ) -> Result<Vec<Counted>> {
         let statement = Statement::new(
             "SELECT run, position, installation, action, subject, tag, created_at FROM effects \
-             WHERE (run, position) > (?, ?) AND shop = ? AND created_at >= ? AND created_at < ? \
-             AND state IN ('intended', 'sent', 'done', 'unknown') ORDER BY run, position LIMIT ?",
-            args![after.0, after.1, shop, from, to, limit],
+             WHERE action = ? AND shop = ? AND created_at >= ? AND created_at < ? \
+             AND (created_at, run, position) > (?, ?, ?) \
+             AND state IN ('intended', 'sent', 'done', 'unknown') ORDER BY created_at, run, position LIMIT ?",
+            args![action, shop, from.max(after.0), to, after.0, after.1, after.2, limit],
         );
         let rows = self.fetch(statement).await?;
         rows.iter()

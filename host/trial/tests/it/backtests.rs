@@ -205,9 +205,15 @@ async fn what_does_not_fit_is_refused() {
     assert!(refused(unknown).await.contains("nobody"));
     assert!(refused(Request { version: Some("9.9.9".into()), ..request() }).await.contains("9.9.9"));
     assert!(refused(Request { settings: Some(json!({"step": []})), ..request() }).await.contains("step"));
+    // Retention has removed what came before.
+    world.pass(100 * DAY).await;
+    let old = backtest(&world, request()).await.report.notes;
+    assert!(old.iter().any(|note| note.starts_with("events are kept for 90 days")), "{old:?}");
+    assert!(old.iter().any(|note| note.contains("what documents were")), "{old:?}");
     // A newer version that is not installed.
     world.add(probe::package_as(&probe::manifest("2.0.0", TICK))).await;
     let newer = backtest(&world, Request { version: Some("2.0.0".into()), ..request() }).await;
+    assert!(backtest(&world, Request { from: world.clock.now() - DAY, ..request() }).await.report.notes.is_empty());
     assert_eq!(newer.report.tested.version, "2.0.0");
     assert_eq!(newer.report.live.expect("a live side").version, "1.0.0");
 }
