@@ -19,6 +19,7 @@ pub mod record;
 pub mod replay;
 pub mod report;
 pub mod shadow;
+mod walk;
 pub mod world;
 
 pub use error::TrialError;

@@ -182,8 +182,11 @@ async fn begin(state: &ApiState, access: &Access, new: NewBacktest) -> Result<(S
 
 /// Tries a version over recorded events
 ///
-/// Nothing of it touches the shop. It runs beside the host's other work; `GET /api/v1/backtests/{id}` tells how far
-/// it is and, at the end, what came of it.
+/// Nothing of it touches the shop. It runs beside the host's other work, one at a time; `GET /api/v1/backtests/{id}`
+/// tells how far it is and, at the end, what came of it. Reads see the shop as it was at the virtual moment, with each
+/// run's own changes over it. Guardrails that count messages and actions count those of others, those of the compared
+/// installation from before the span, and the backtest's own instead of what the compared installation did in the span.
+/// Rules are those of today; the plugin's memory begins empty. It takes memory for the shop's whole model.
 #[utoipa::path(
     post, path = "/api/v1/backtests", tag = "trials", request_body = NewBacktest,
     responses((status = 202, body = BacktestView)),
