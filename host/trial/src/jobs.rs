@@ -104,14 +104,16 @@ impl Backtests {
         let inner = &self.0;
         let (engine, store) = (&inner.engine, inner.engine.store());
         let mut beat = tokio::time::interval(BEAT);
+        // Polled in one piece: who asks anew stands at the end of the line again.
+        let mut turn = std::pin::pin!(inner.turn.acquire());
         let turn = loop {
             tokio::select! {
-                turn = inner.turn.acquire() => break turn,
+                turn = &mut turn => break Some(turn),
                 _ = beat.tick() => {
                     row.updated_at = engine.clock().now();
                     let _ = store.backtest_put(&row).await;
                     if progress.cancelled.load(Relaxed) {
-                        break inner.turn.acquire().await;
+                        break None;
                     }
                 }
             }
@@ -126,6 +128,9 @@ impl Backtests {
         row.state = "running".into();
         let mut done = std::pin::pin!(backtest::run(engine, plan, progress));
         let result = loop {
+            if turn.is_none() {
+                break Err(TrialError::Cancelled);
+            }
             tokio::select! {
                 result = &mut done => break result,
                 _ = beat.tick() => {

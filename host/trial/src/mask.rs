@@ -180,6 +180,10 @@ impl Masker {
             }
             Field::Text => {
                 let lower: Vec<String> = words(text).into_iter().map(|(_, word)| word.to_lowercase()).collect();
+                if lower.len() < 3 {
+                    // Too short to be known by its words.
+                    self.learn(Field::Value, text);
+                }
                 for three in lower.windows(3) {
                     self.triples.insert((three[0].clone(), three[1].clone(), three[2].clone()));
                 }

@@ -169,11 +169,11 @@ impl World for Recording {
         0
     }
     fn flush(&self, flush: Flush) -> Flushed {
-        if flush.run != self.row.id {
+        let mut seen = self.seen.lock();
+        if seen.next.is_some() {
             // What it continued into is a run of its own.
             return Flushed::Fenced;
         }
-        let mut seen = self.seen.lock();
         if !flush.log.is_empty() {
             let lines: Vec<LogEntry> = rmp_serde::from_slice(&flush.log).unwrap_or_default();
             seen.log.extend(lines);
@@ -187,9 +187,10 @@ impl World for Recording {
     fn seed(&self, _: RunId) -> Option<u64> {
         Some(self.seed)
     }
-    fn answered(&self, run: RunId, position: u32) {
-        if run == self.row.id {
-            self.seen.lock().answered = position + 1;
+    fn answered(&self, _: RunId, position: u32) {
+        let mut seen = self.seen.lock();
+        if seen.next.is_none() {
+            seen.answered = position + 1;
         }
     }
     fn diverged(&self, _: RunId, position: u32, name: &str, args: &[u8]) {
@@ -198,8 +199,8 @@ impl World for Recording {
     fn asked(&self, _: RunId, position: u32, action: &ActionKind) {
         self.seen.lock().asked.push((position, serde_json::to_value(action).unwrap_or_default()));
     }
-    fn may_call(&self, run: RunId, position: u32, name: &str, args: &[u8]) -> bool {
-        if run != self.row.id {
+    fn may_call(&self, _: RunId, position: u32, name: &str, args: &[u8]) -> bool {
+        if self.seen.lock().next.is_some() {
             return false;
         }
         // Waits come out as waits, and a call that ends the run by itself ends it again. All else would need the shop.
