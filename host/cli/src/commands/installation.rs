@@ -3,9 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
-use super::{
-    Context, Limit, backtest, confirm, grants, items, json_argument, limits, rollout, say_more, span,
-};
+use super::{Context, Limit, backtest, confirm, grants, items, json_argument, limits, rollout, say_more, span};
 use crate::{
     failure::{Failure, Result},
     output::{self, Table, cell, fields, time},
