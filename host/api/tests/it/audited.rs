@@ -22,12 +22,24 @@ use crate::{
 /// What happened is no change by somebody: events and webhooks come by the thousand and are kept as such.
 const EVENTS: [&str; 2] = ["POST /api/v1/events", "POST /webhooks/shopify/{shop}"];
 
+/// What `rollouts.rs` calls, and looks for in the log.
+const ELSEWHERE: [&str; 6] = [
+    "PUT /api/v1/installations/{id}/rollout",
+    "POST /api/v1/installations/{id}/promote",
+    "POST /api/v1/installations/{id}/rollback",
+    "POST /api/v1/runs/bulk",
+    "POST /api/v1/runs/{id}/move",
+    "POST /api/v1/runs/{id}/retry",
+];
+
 /// What changes something.
 fn changing() -> BTreeSet<String> {
     let description: Value =
         serde_json::from_str(&shopwright_api::description().to_json().expect("json")).expect("json");
     let all = operations(&description).into_iter().filter(|(method, ..)| method != "GET");
-    all.map(|(method, path, _)| format!("{method} {path}")).filter(|one| !EVENTS.contains(&&**one)).collect()
+    all.map(|(method, path, _)| format!("{method} {path}"))
+        .filter(|one| ![&EVENTS[..], &ELSEWHERE].concat().contains(&&**one))
+        .collect()
 }
 
 /// Calls operations and looks what each leaves.
@@ -139,6 +151,13 @@ async fn every_change_by_somebody_is_written_down() {
     let backtest = a.json("POST /api/v1/installations/{id}/backtests", &["bench-run"], span).await;
     let backtest = backtest["id"].as_str().expect("an id").to_owned();
     a.json("POST /api/v1/backtests/{id}/cancel", &[&backtest], Value::Null).await;
+    for (operation, arguments) in
+        [("PUT /api/v1/installations/{id}/limits", &["bench-run"][..]), ("PUT /api/v1/limits", &[])]
+    {
+        if changing().contains(operation) {
+            a.json(operation, arguments, json!({"runs_per_minute": 1_000})).await;
+        }
+    }
     a.json("DELETE /api/v1/installations/{id}", &["bench-run"], Value::Null).await;
 
     let key = SigningKey::generate(&mut rand_chacha::ChaCha20Rng::seed_from_u64(1));

@@ -128,7 +128,9 @@ pub async fn outdated(context: &Context) -> Result {
                 show_news(&cell(&news["version"]), &news["text"], "  ");
             }
         }
-        output::line("Take them with: shopwright plugin upgrade --all");
+        if items(answer).iter().any(|line| line["newest"].is_string()) {
+            output::line("Take them with: shopwright plugin upgrade --all");
+        }
     });
     Ok(())
 }
