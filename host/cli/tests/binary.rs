@@ -94,6 +94,25 @@ impl Host {
     }
 }
 
+/// Rollouts, repairs and limits, as far as one version goes.
+fn versions(host: &Host) {
+    let limits = host.json(&["installation", "limits", "cart-recovery", "--effects-per-day", "500"]);
+    assert_eq!(limits["effects_per_day"], json!({"limit": 500, "used": 0}));
+    let limits = host.json(&["installation", "limits", "cart-recovery", "--runs-per-minute", "9"]);
+    let both = (&limits["effects_per_day"]["limit"], &limits["runs_per_minute"]["limit"]);
+    assert_eq!(both, (&json!(500), &json!(9)), "what is not given stays");
+    let shown = host.text(&["installation", "limits", "cart-recovery", "--runs-per-minute", "none"]);
+    assert!(shown.contains("runs per minute") && shown.contains("no limit"), "{shown}");
+    let (_, complaint) = host.complaint(&["installation", "rollback", "cart-recovery"]);
+    assert!(complaint.contains("nothing-to-roll-back"), "{complaint}");
+    let (_, complaint) = host.complaint(&["installation", "rollout", "cart-recovery", "--to-version", "0.9.0"]);
+    assert!(complaint.contains("--percent"), "{complaint}");
+    assert!(host.text(&["installation", "rollout", "cart-recovery"]).contains("version"));
+    let (_, complaint) = host.complaint(&["run", "move"]);
+    assert!(complaint.contains("--error-code"), "{complaint}");
+    assert_eq!(host.json(&["run", "retry", "--installation", "cart-recovery"])["items"], json!([]));
+}
+
 /// A secret's value comes from standard input, and is shown nowhere.
 fn secrets(host: &Host) {
     let set = |args: &[&str], value: &str| {
@@ -224,6 +243,7 @@ fn a_host_is_started_used_ended_and_goes_on() {
         .expect("it runs");
     let printed = String::from_utf8_lossy(&replayed.stdout);
     assert!(replayed.status.success() && printed.contains("the same to the last byte"), "{printed}");
+    versions(&host);
     host.text(&["installation", "remove", "cart-recovery", "--yes"]);
     assert_eq!(host.json(&["installation", "list"])["items"], json!([]));
 
