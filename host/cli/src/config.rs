@@ -24,6 +24,8 @@ pub struct Config {
     pub database: Option<String>,
     /// This process's name among those that share a database.
     pub node: Option<String>,
+    /// How long the runs of a node that died stay with it before the others take them, in seconds.
+    pub lease_seconds: Option<u32>,
     /// `open`: `/metrics` needs no token. `token`: it needs one that is good for every shop.
     pub metrics: Option<MetricsAccess>,
     /// The shop that the first start creates.
@@ -106,6 +108,9 @@ pub struct SmtpServer {
     pub url: String,
     /// Whom messages are from: `Shop <shop@example.com>`.
     pub from: String,
+    /// Certificates (PEM) that the server's may be signed with, besides those of the public authorities.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Where things are sent.

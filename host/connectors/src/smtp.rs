@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
@@ -148,6 +148,29 @@ impl Smtp {
             ),
         };
         Ok(Self { host, port, credentials, protection, tls, timeouts, idle: Mutex::default() })
+    }
+
+    /// The same, trusting certificates signed by these (PEM) as well: for a mail server of one's own.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Setting`] for what holds no certificate, or where the connection is not encrypted.
+    pub fn trust(mut self, pem: &[u8]) -> Result<Self, ConnectorError> {
+        let fault = |reason: String| ConnectorError::Setting { what: "SMTP CA", reason };
+        if self.tls.is_none() {
+            return Err(fault("the URL says `tls=none`: no certificate is looked at".into()));
+        }
+        if !String::from_utf8_lossy(pem).contains("-----BEGIN CERTIFICATE-----") {
+            return Err(fault("it holds no `-----BEGIN CERTIFICATE-----`".into()));
+        }
+        let certificates = Certificate::from_pem(pem)
+            .map_err(|error| fault(format!("the certificates cannot be read ({})", excerpt(&error.to_string()))))?;
+        let parameters = TlsParameters::builder(self.host.clone()).add_root_certificate(certificates);
+        self.tls = Some(
+            parameters
+                .build_rustls()
+                .map_err(|error| fault(format!("TLS cannot be set up ({})", excerpt(&error.to_string()))))?,
+        );
+        Ok(self)
     }
 
     /// Sends once. `key` is the idempotency key; `now` is in milliseconds since the Unix epoch. The reference of

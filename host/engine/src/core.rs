@@ -25,6 +25,7 @@ use crate::{
     notice::Notice,
     queue::Queue,
     shop::ShopState,
+    strays::Strays,
     trial::World,
 };
 
@@ -56,6 +57,8 @@ pub(crate) struct Core {
     /// The earliest time at which something may be due.
     next_due: AtomicI64,
     pub timer: Notify,
+    /// Runs that may be ours without anybody knowing.
+    pub strays: Mutex<Strays>,
     /// Wakes the sender of what waits in the ledger for the platform.
     pub outbox: Notify,
     pub stopping: AtomicBool,
@@ -98,6 +101,7 @@ impl Core {
             notices: broadcast::Sender::new(4096),
             next_due: AtomicI64::new(i64::MAX),
             timer: Notify::new(),
+            strays: Mutex::default(),
             outbox: Notify::new(),
             stopping: AtomicBool::new(false),
             stopped: Notify::new(),

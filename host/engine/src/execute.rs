@@ -39,12 +39,12 @@ pub(crate) async fn run_all(core: Arc<Core>) {
         };
         let core = core.clone();
         tokio::spawn(async move {
-            let (shop, installation) = (task.run.shop.clone(), task.run.installation.clone());
+            let (id, shop, installation) = (task.run.id, task.run.shop.clone(), task.run.installation.clone());
             let span = tracing::info_span!(
                 "run", run = %task.run.id, shop, installation, workflow = task.run.workflow, attempt = task.run.attempt
             );
             core.metrics.runs_busy.of(pin!(execute(&core, task).instrument(span))).await;
-            if core.queue.done(&shop, &installation) {
+            if core.queue.done(id, &shop, &installation) {
                 // There is room for more of it, which the store keeps.
                 core.timer.notify_one();
             }

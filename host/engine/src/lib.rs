@@ -51,6 +51,7 @@ mod rollout;
 mod secrets;
 mod shop;
 mod shops;
+mod strays;
 mod timeline;
 mod timers;
 mod trial;

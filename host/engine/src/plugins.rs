@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use shopwright_model::handler::{Failure, Outcome, Trigger};
 use shopwright_policy::Grants;
 use shopwright_registry::{Settings, permissions};
 use shopwright_store::{InstallationRow, ScheduleRow, VersionRow, ops::RunState};
@@ -192,6 +193,15 @@ impl Engine {
                     "the component carries no manifest: build it with `shopwright plugin build`".into(),
                 )
             })?;
+        // Its imports were found to be this version's: a manifest that says another lies about one of them.
+        let offered = shopwright_sandbox::WIT_VERSION;
+        if manifest.wit != offered {
+            let reason = format!(
+                "the manifest says `wit = \"{}\"`, but the component was built against {offered}",
+                manifest.wit
+            );
+            return Err(refused("bad-manifest")(reason));
+        }
         let digest = shopwright_registry::digest(&bytes);
         let program = Arc::new(Program::new(core, manifest, imports)?);
         let _changing = core.changing.lock().await;
@@ -231,8 +241,12 @@ impl Engine {
             .map_err(|e| refused("bad-component")(e.to_string()))?;
         // Linking shows whether its types are those of wit/: a component that calls a function by
         // another type is refused now, not at its first event.
-        core.sandbox
+        let prepared = core
+            .sandbox
             .prepare(&compiled, &core.functions, &|_, _| true)
+            .map_err(|e| refused("bad-component")(e.to_string()))?;
+        prepared
+            .check::<(String, Trigger, String), Result<Outcome, Failure>>()
             .map_err(|e| refused("bad-component")(e.to_string()))?;
         let info = info(source, now)?;
         core.store.component_put(&digest, bytes, now).await?;

@@ -7,7 +7,7 @@
 //! ([`Queue::has_room`], [`Queue::full`]), so that they take no room from others.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +15,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use shopwright_model::{Clock, Millis};
+use shopwright_model::{Clock, Millis, RunId};
 use shopwright_store::ops::{EventRow, RunRow};
 use tokio::sync::Notify;
 
@@ -93,6 +93,19 @@ struct Inner {
     executing: usize,
     /// Shops with a limit.
     limited: HashMap<Arc<str>, Limited>,
+    /// Everything that waits or executes; twice where one is claimed while its last segment ends.
+    known: HashMap<RunId, u8>,
+}
+
+impl Inner {
+    fn forget(&mut self, run: RunId) {
+        if let Entry::Occupied(mut entry) = self.known.entry(run) {
+            match entry.get().checked_sub(1) {
+                None | Some(0) => drop(entry.remove()),
+                Some(left) => *entry.get_mut() = left,
+            }
+        }
+    }
 }
 
 /// Runs of one limited installation that wait in memory.
@@ -222,6 +235,7 @@ impl Queue {
     pub fn push(&self, task: Task) {
         {
             let mut inner = self.inner.lock();
+            *inner.known.entry(task.run.id).or_default() += 1;
             let task = if inner.limited.is_empty() { Some(task) } else { inner.admit(task, self.minute()) };
             if let Some(task) = task {
                 inner.line_up(task);
@@ -285,12 +299,18 @@ impl Queue {
         }
     }
 
+    /// Whether a run waits here or executes.
+    pub fn has(&self, run: RunId) -> bool {
+        self.inner.lock().known.contains_key(&run)
+    }
+
     /// A run that [`Queue::next`] gave has left; whether there is room now for more of its installation, which the
     /// store keeps.
-    pub fn done(&self, shop: &str, installation: &str) -> bool {
+    pub fn done(&self, run: RunId, shop: &str, installation: &str) -> bool {
         let (empty, more) = {
             let mut inner = self.inner.lock();
             inner.executing -= 1;
+            inner.forget(run);
             let mut gone = false;
             if let Some(shop) = inner.shops.get_mut(shop) {
                 shop.executing -= 1;

@@ -80,6 +80,7 @@ pub(crate) async fn pump(core: &Arc<Core>) -> Result<usize, StoreError> {
             break;
         }
     }
+    done += crate::strays::look(core).await?;
     done += adopt(core).await?;
     done += schedules(core).await?;
     done += approvals(core).await?;

@@ -314,13 +314,13 @@ impl Trial {
     pub async fn drain(&self) -> u64 {
         let mut segments = 0;
         while let Some(task) = self.core.queue.pop() {
-            let (shop, installation) = (task.run.shop.clone(), task.run.installation.clone());
+            let (id, shop, installation) = (task.run.id, task.run.shop.clone(), task.run.installation.clone());
             if let Some(world) = self.core.store.world() {
                 world.executing(task.run.id);
             }
             // Boxed: the future of a run is large, and callers keep it in theirs.
             Box::pin(execute::execute(&self.core, task)).await;
-            self.core.queue.done(&shop, &installation);
+            self.core.queue.done(id, &shop, &installation);
             segments += 1;
         }
         segments

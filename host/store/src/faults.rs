@@ -9,6 +9,8 @@ use crate::error::{Result, StoreError};
 pub enum FaultKind {
     /// It is rolled back and answered as if the disk were full. The store lives on.
     Error,
+    /// It is committed, but answered as if the connection had been lost. The store lives on.
+    AnswerLost,
     /// It is rolled back and nobody is told what became of it: the store is dead, every later call is
     /// [`StoreError::Unavailable`]. [`crate::Store::reopen`] is the restart.
     Crash,
@@ -40,7 +42,7 @@ impl Faults {
         }
         let kind = *kind;
         state.armed = None;
-        if kind != FaultKind::Error {
+        if matches!(kind, FaultKind::Crash | FaultKind::CrashCommitted) {
             state.dead = true;
         }
         Some(kind)

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use shopwright_model::Millis;
+use shopwright_model::{Millis, RunId};
 
 use crate::{
     error::{Result, StoreError},
@@ -17,12 +17,15 @@ use crate::{
     store::{Database, PROCESS_COUNT, Store, StoreOptions},
 };
 
-/// How long a lease holds without being renewed.
-const LEASE: Millis = 30_000;
-/// How often it is renewed.
-const RENEW: Duration = Duration::from_secs(10);
+/// The shortest lease: a renewal must fit into a third of it.
+const LEAST: Duration = Duration::from_secs(1);
 /// Node numbers have 10 bits.
 const NODES: i64 = 1024;
+
+/// How long a lease holds without being renewed, in milliseconds.
+fn held(options: &StoreOptions) -> Millis {
+    Millis::try_from(options.lease.max(LEAST).as_millis()).unwrap_or(Millis::MAX / 2)
+}
 
 /// Takes this process's number, or the one that its name had before. Gives it and the session's name.
 pub(crate) async fn lease(database: &Database, options: &StoreOptions) -> Result<(i64, String)> {
@@ -45,7 +48,7 @@ pub(crate) async fn lease(database: &Database, options: &StoreOptions) -> Result
         if let Some(node) = mine {
             let statement = Statement::new(
                 "UPDATE nodes SET session = ?, lease_until = ? WHERE node = ? AND name = ?",
-                args![&session, now + LEASE, node, &options.node_name],
+                args![&session, now + held(options), node, &options.node_name],
             );
             if connection.execute(&statement).await? == 1 {
                 return Ok((node, session));
@@ -57,7 +60,7 @@ pub(crate) async fn lease(database: &Database, options: &StoreOptions) -> Result
         }
         let statement = Statement::new(
             "INSERT INTO nodes (node, name, session, lease_until) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            args![free, &options.node_name, &session, now + LEASE],
+            args![free, &options.node_name, &session, now + held(options)],
         );
         if connection.execute(&statement).await? == 1 {
             return Ok((free, session));
@@ -88,9 +91,10 @@ pub(crate) fn keep(store: &Store) {
         return;
     }
     let weak = Arc::downgrade(&store.inner);
+    let renew_every = store.inner.options.lease.max(LEAST) / 3;
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(RENEW).await;
+            tokio::time::sleep(renew_every).await;
             let Some(inner) = weak.upgrade() else { return };
             if inner.closed.load(Ordering::Acquire) {
                 return;
@@ -107,7 +111,7 @@ async fn renew(store: &Store) -> Result<()> {
     let now = inner.options.clock.now();
     let mut statements = vec![Statement::new(
         "UPDATE nodes SET lease_until = ? WHERE node = ? AND session = ? RETURNING node",
-        args![now + LEASE, inner.node, &inner.session],
+        args![now + held(&inner.options), inner.node, &inner.session],
     )];
     statements.extend(take_over(now));
     let rows = store.write(statements).await?;
@@ -119,6 +123,28 @@ async fn renew(store: &Store) -> Result<()> {
         return Err(StoreError::unavailable(reason));
     }
     Ok(())
+}
+
+impl Store {
+    /// The active runs that this node holds, with their fences.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn held(&self) -> Result<Vec<(RunId, i64)>> {
+        let sql = "SELECT id, fence FROM runs WHERE state = 'active' AND node = ?";
+        let rows = self.fetch(Statement::new(sql, args![self.node()])).await?;
+        rows.iter().map(|row| Ok((RunId(row.int(0)?), row.int(1)?))).collect()
+    }
+
+    /// Holds these runs no more, as far as they still have this fence: whoever claims next gets them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn give_back(&self, runs: &[(RunId, i64)]) -> Result<()> {
+        let sql = "UPDATE runs SET node = NULL WHERE id = ? AND fence = ? AND state = 'active' AND node = ?";
+        let statements = runs.iter().map(|(run, fence)| Statement::new(sql, args![run.0, *fence, self.node()]));
+        self.write(statements.collect()).await.map(drop)
+    }
 }
 
 /// Gives the number back, so that others need not wait for the lease to run out.

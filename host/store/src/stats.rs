@@ -23,6 +23,8 @@ pub struct StoreStats {
     pub cached: u64,
     /// Queries that the others took.
     pub read_queries: u64,
+    /// Transactions of which it is not certain that nothing was written: the database was not to be had.
+    pub failures: u64,
     /// Operations that wait for the writer now.
     pub queue_len: usize,
 }
@@ -38,6 +40,7 @@ pub(crate) struct Stats {
     pub(crate) reads: AtomicU64,
     pub(crate) cached: AtomicU64,
     pub(crate) read_queries: AtomicU64,
+    pub(crate) failures: AtomicU64,
 }
 
 impl Stats {
@@ -56,6 +59,7 @@ impl Stats {
             reads: self.reads.load(Relaxed),
             cached: self.cached.load(Relaxed),
             read_queries: self.read_queries.load(Relaxed),
+            failures: self.failures.load(Relaxed),
             queue_len,
         }
     }

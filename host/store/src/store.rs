@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -28,6 +29,9 @@ pub struct StoreOptions {
     /// This process's name among the nodes that share the database. A process that comes back under
     /// the same name takes its number and its unfinished runs over; no two may run at once.
     pub node_name: String,
+    /// How long a node that stops renewing keeps what it holds (PostgreSQL only). Renewed three times as
+    /// often; at least a second.
+    pub lease: Duration,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Connections that read.
@@ -44,6 +48,7 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             node_name: "node".into(),
+            lease: Duration::from_secs(30),
             clock: Arc::new(SystemClock::default()),
             readers: 4,
             batch: 512,

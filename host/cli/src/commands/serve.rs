@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use clap::Args;
@@ -53,6 +53,9 @@ pub struct Serve {
     /// This process's name among those that share a database [default: "node"].
     #[arg(long, env = "SHOPWRIGHT_NODE", value_name = "NAME")]
     node: Option<String>,
+    /// How long the runs of a node that died stay with it before the others take them; PostgreSQL [default: 30].
+    #[arg(long, env = "SHOPWRIGHT_LEASE_SECONDS", value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    lease_seconds: Option<u32>,
     /// The shop that the first start creates [default: main].
     #[arg(long, env = "SHOPWRIGHT_FIRST_SHOP", value_name = "ID")]
     first_shop: Option<String>,
@@ -77,6 +80,9 @@ pub struct Serve {
     /// Whom messages are from, `Shop <shop@example.com>`.
     #[arg(long, env = "SHOPWRIGHT_SMTP_FROM", value_name = "ADDRESS")]
     smtp_from: Option<String>,
+    /// Certificates in PEM that the mail server's may be signed with, besides the public authorities'.
+    #[arg(long, env = "SHOPWRIGHT_SMTP_CA", value_name = "FILE", requires = "smtp_url")]
+    smtp_ca: Option<PathBuf>,
     /// Where staff notices, text messages and changes are sent.
     #[arg(long, env = "SHOPWRIGHT_CALLBACK_URL", value_name = "URL", requires = "callback_secret")]
     callback_url: Option<String>,
@@ -108,6 +114,7 @@ struct Settings {
     data_dir: PathBuf,
     database: String,
     node: String,
+    lease_seconds: Option<u32>,
     open_metrics: bool,
     ready_file: Option<PathBuf>,
     token_file: Option<PathBuf>,
@@ -129,6 +136,7 @@ fn settings(args: Serve) -> Result<Settings> {
         .or(file.database.take())
         .unwrap_or_else(|| format!("sqlite://{}", data_dir.join("shopwright.db").display()));
     let node = args.node.or(file.node.take()).unwrap_or_else(|| "node".into());
+    let lease_seconds = args.lease_seconds.or(file.lease_seconds);
     let metrics = args.metrics.or(file.metrics);
     let open_metrics = metrics.map_or(listen.ip().is_loopback(), |who| who == MetricsAccess::Open);
     let first = &mut file.shop;
@@ -140,7 +148,7 @@ fn settings(args: Serve) -> Result<Settings> {
         }
     }
     if let (Some(url), Some(from)) = (args.smtp_url, args.smtp_from) {
-        file.smtp = Some(config::SmtpServer { url, from });
+        file.smtp = Some(config::SmtpServer { url, from, ca_file: args.smtp_ca });
     }
     if let (Some(url), Some(secret)) = (args.callback_url, args.callback_secret) {
         file.callback = Some(config::CallbackEndpoint { url, secrets: vec![secret] });
@@ -155,7 +163,19 @@ fn settings(args: Serve) -> Result<Settings> {
     let log_format = args.log_format.or(file.log.format).unwrap_or(LogFormat::Text);
     let log = args.log.or(file.log.level.take()).unwrap_or_else(|| "info".into());
     let (ready_file, token_file) = (args.ready_file, args.token_file);
-    Ok(Settings { listen, data_dir, database, node, open_metrics, ready_file, token_file, log_format, log, file })
+    Ok(Settings {
+        listen,
+        data_dir,
+        database,
+        node,
+        lease_seconds,
+        open_metrics,
+        ready_file,
+        token_file,
+        log_format,
+        log,
+        file,
+    })
 }
 
 fn log(settings: &Settings) {
@@ -179,7 +199,11 @@ async fn serve(settings: Settings, began: Instant) -> Result {
     })?;
     let address = listener.local_addr()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let options = StoreOptions { node_name: settings.node.clone(), clock: clock.clone(), ..StoreOptions::default() };
+    let mut options =
+        StoreOptions { node_name: settings.node.clone(), clock: clock.clone(), ..StoreOptions::default() };
+    if let Some(seconds) = settings.lease_seconds {
+        options.lease = Duration::from_secs(seconds.into());
+    }
     let store =
         Store::open(&settings.database, options).await.map_err(|error| Failure::new("store", error.to_string()))?;
     let defaults = SandboxOptions::default();
@@ -268,9 +292,12 @@ fn senders(settings: &Settings) -> Result<Senders> {
     let smtp = config
         .smtp
         .as_ref()
-        .map(|server| Smtp::new(&server.url, smtp::Timeouts::default()))
-        .transpose()
-        .map_err(wrong)?;
+        .map(|server| {
+            let smtp = Smtp::new(&server.url, smtp::Timeouts::default()).map_err(wrong)?;
+            let Some(file) = &server.ca_file else { return Ok(smtp) };
+            smtp.trust(&std::fs::read(file).map_err(at_file(file))?).map_err(wrong)
+        })
+        .transpose()?;
     let callback = config
         .callback
         .as_ref()

@@ -238,6 +238,7 @@ impl Writer {
             Err(error) => {
                 if error.is_unavailable() {
                     tracing::error!(%error, operations = ops.len(), "nothing can be written");
+                    Stats::add(&self.stats.failures, 1);
                     *self.trouble.lock() = Some(error.clone());
                 }
                 for reply in replies {
@@ -317,11 +318,14 @@ impl Writer {
         match fault {
             Some(FaultKind::Error) => return Err(StoreError::unavailable("the disk is full (an injected fault)")),
             Some(FaultKind::Crash) => return Err(Faults::death()),
-            Some(FaultKind::CrashCommitted) | None => {}
+            Some(FaultKind::CrashCommitted | FaultKind::AnswerLost) | None => {}
         }
         self.commit(connection, changes).await?;
         if wrote {
             self.stats.commits.fetch_add(1, Ordering::AcqRel);
+        }
+        if fault == Some(FaultKind::AnswerLost) {
+            return Err(StoreError::unavailable("the connection was lost during the commit (an injected fault)"));
         }
         if !ops.iter().all(Op::is_plain) {
             self.last_seq = Some(seq);
