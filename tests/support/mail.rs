@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    net::TcpListener,
 };
 
 /// A message as it came over the wire.
@@ -29,16 +29,27 @@ pub struct MailServer {
 impl MailServer {
     /// Listens on a port of its own.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
-        let server = Self { address, mails: Arc::default(), refusals: Arc::default() };
+        let (server, listener) = Self::bind().await;
         let shared = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(shared.clone().serve(stream));
+                let server = shared.clone();
+                tokio::spawn(async move { server.converse(stream, true, false).await });
             }
         });
         server
+    }
+
+    /// A server and its port, for who serves it in another way.
+    pub async fn bind() -> (Self, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        (Self { address, mails: Arc::default(), refusals: Arc::default() }, listener)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> &str {
+        self.address.rsplit(':').next().expect("a port")
     }
 
     /// As the host's configuration has it.
@@ -54,21 +65,33 @@ impl MailServer {
         self.refusals.lock().expect("not poisoned").insert(0, answer);
     }
 
-    async fn serve(self, stream: TcpStream) {
+    /// One conversation, to its end or to the point where it is to go on encrypted: then the stream comes
+    /// back. `greet`: it begins here. `upgrades`: it may be encrypted, and must be before any mail.
+    pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        greet: bool,
+        upgrades: bool,
+    ) -> Option<S> {
         let mut stream = BufReader::new(stream);
         let mut mail = Mail::default();
-        let mut reply = "220 mail.test ready".to_owned();
+        let mut reply = if greet { "220 mail.test ready\r\n".to_owned() } else { String::new() };
         loop {
-            if stream.get_mut().write_all(format!("{reply}\r\n").as_bytes()).await.is_err() {
-                return;
-            }
+            stream.get_mut().write_all(reply.as_bytes()).await.ok()?;
+            stream.get_mut().flush().await.ok()?;
             let mut line = String::new();
             if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
-                return;
+                return None;
             }
             let address = || line.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(a, _)| a.to_owned());
-            reply = match line.to_ascii_uppercase().split([' ', ':', '\r']).next().unwrap_or_default() {
+            let answer: String = match line.to_ascii_uppercase().split([' ', ':', '\r']).next().unwrap_or_default() {
+                "EHLO" if upgrades => "250-mail.test\r\n250-STARTTLS\r\n250 8BITMIME".into(),
                 "EHLO" => "250-mail.test\r\n250 8BITMIME".into(),
+                "STARTTLS" if upgrades => {
+                    stream.get_mut().write_all(b"220 2.0.0 go on\r\n").await.ok()?;
+                    return Some(stream.into_inner());
+                }
+                _ if upgrades => "530 5.7.0 encrypt first".into(),
                 "MAIL" => {
                     mail = Mail { from: address().unwrap_or_default(), ..Mail::default() };
                     "250 2.1.0 fine".into()
@@ -78,13 +101,12 @@ impl MailServer {
                     "250 2.1.5 fine".into()
                 }
                 "DATA" => {
-                    if stream.get_mut().write_all(b"354 go on\r\n").await.is_err() {
-                        return;
-                    }
+                    stream.get_mut().write_all(b"354 go on\r\n").await.ok()?;
+                    stream.get_mut().flush().await.ok()?;
                     loop {
                         let mut line = String::new();
                         if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
-                            return;
+                            return None;
                         }
                         if line == ".\r\n" {
                             break;
@@ -103,6 +125,7 @@ impl MailServer {
                 "QUIT" => "221 bye".into(),
                 _ => "503 5.5.1 out of order".into(),
             };
+            reply = answer + "\r\n";
         }
     }
 }
