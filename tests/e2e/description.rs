@@ -57,10 +57,9 @@ impl Description {
                 let parameters = parameters.into_iter().filter_map(Value::as_array).flatten();
                 let parameters: Vec<&Value> = parameters.collect();
                 let in_query = |parameter: &&Value| parameter["in"] == "query";
-                let needs_query = parameters.iter().any(|parameter| in_query(parameter) && parameter["required"] == true);
-                let query = parameters
-                    .into_iter()
-                    .filter(|parameter| parameter["in"] == "query").map(|parameter| {
+                let needs_query =
+                    parameters.iter().any(|parameter| in_query(parameter) && parameter["required"] == true);
+                let query = parameters.into_iter().filter(|parameter| parameter["in"] == "query").map(|parameter| {
                     (parameter["name"].as_str().expect("a name").to_owned(), parameter["schema"].clone())
                 });
                 let body = operation["requestBody"]["content"].as_object().and_then(|content| content.iter().next());
