@@ -240,6 +240,13 @@ impl Store {
             "PUT /api/v1/secrets/{name}" => {
                 return json(json!({"value": "mine, all mine", "hosts": ["mine.example.com"]}));
             }
+            "POST /api/v1/installations/{id}/backtests" => {
+                return json(json!({"from": chrono::Utc::now().timestamp_millis() - 3_600_000}));
+            }
+            "POST /api/v1/backtests" => {
+                let from = chrono::Utc::now().timestamp_millis() - 3_600_000;
+                return json(json!({"from": from, "installation": "bb-probe"}));
+            }
             "PUT /api/v1/guardrails/{id}" => return json(json!({"kind": "discount_ceiling", "percent": 7})),
             _ => {}
         }

@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use shopwright_engine::Engine;
+use shopwright_engine::{Engine, EngineError};
 use shopwright_store::BacktestRow;
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
@@ -126,13 +126,22 @@ impl Backtests {
             seconds: began.elapsed().as_secs_f64(),
         };
         row.state = "running".into();
-        let mut done = std::pin::pin!(backtest::run(engine, plan, progress));
+        // A task of its own: polled here it would stand still, perhaps with a connection in its hands, while a beat
+        // waits for one.
+        let mut done = {
+            let (engine, progress, waits) = (engine.clone(), progress.clone(), turn.is_none());
+            tokio::spawn(async move {
+                if waits {
+                    return Err(TrialError::Cancelled);
+                }
+                backtest::run(&engine, plan, &progress).await
+            })
+        };
         let result = loop {
-            if turn.is_none() {
-                break Err(TrialError::Cancelled);
-            }
             tokio::select! {
-                result = &mut done => break result,
+                result = &mut done => break result.unwrap_or_else(|fault| {
+                    Err(EngineError::Internal { reason: format!("the backtest broke off: {fault}") }.into())
+                }),
                 _ = beat.tick() => {
                     row.progress = text(&standing());
                     row.updated_at = engine.clock().now();

@@ -71,7 +71,7 @@ pub enum Installation {
         /// Its id.
         id: String,
         #[command(flatten)]
-        limits: limits::Limits,
+        limits: limits::LimitArgs,
     },
     /// Remove an installation: its waiting runs are cancelled, its history stays.
     #[command(after_help = "Example:\n  shopwright installation remove cart-recovery --yes")]

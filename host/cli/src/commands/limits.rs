@@ -11,7 +11,7 @@ use crate::{
 
 /// Limits to be set; without any they are shown with their use. Those that are not given stay.
 #[derive(Debug, Args)]
-pub struct Limits {
+pub struct LimitArgs {
     /// Runs that execute at once, or `none`.
     #[arg(long, value_name = "N")]
     runs_in_flight: Option<String>,
@@ -27,9 +27,9 @@ pub struct Limits {
 }
 
 /// Does it, at the route of an installation or of the shop.
-pub async fn run(context: &Context, path: &[&str], limits: Limits) -> Result {
+pub async fn run(context: &Context, path: &[&str], limits: LimitArgs) -> Result {
     let client = context.client()?;
-    let Limits { runs_in_flight, runs_per_minute, effects_per_day, memory_bytes } = limits;
+    let LimitArgs { runs_in_flight, runs_per_minute, effects_per_day, memory_bytes } = limits;
     let given = [
         ("runs_in_flight", runs_in_flight),
         ("runs_per_minute", runs_per_minute),

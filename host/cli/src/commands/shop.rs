@@ -22,7 +22,7 @@ pub enum Shop {
     #[command(
         after_help = "Example:\n  shopwright shop limits\n  shopwright shop limits --shop outlet --runs-in-flight 50"
     )]
-    Limits(limits::Limits),
+    Limits(limits::LimitArgs),
 }
 
 /// A shop to be created.
