@@ -51,7 +51,7 @@ fn journal() -> Journal {
 #[test]
 fn journal_chunks_of_0_1_are_read() {
     let bytes = std::fs::read(folder("0.1").join("journal.bin")).expect("the golden file");
-    let read = Journal::read(&[bytes.clone()]).expect("it is read");
+    let read = Journal::read(std::slice::from_ref(&bytes)).expect("it is read");
     let expected = journal();
     assert_eq!((read.entries(), read.started(), read.logged()), (expected.entries(), expected.started(), 3));
     // What is written today is read by those who have 0.1.

@@ -188,7 +188,7 @@ pub async fn upgrade(context: &Context, args: Upgrade) -> Result {
     let client = context.client()?;
     let Some(installation) = &args.installation else { return upgrade_all(context, &client, &args).await };
     let answer = one(context, &client, installation, &args).await?;
-    context.show(&answer, |answer| tell(answer));
+    context.show(&answer, tell);
     if answer["state"] == "held" { Err(held(installation)) } else { Ok(()) }
 }
 
