@@ -159,8 +159,14 @@ async fn on_two_threads<T: Send + 'static>(
     .map_err(failed)?
 }
 
+/// A host makes its folder itself; the engine in this process has it made here.
+fn folder(place: &Place) -> Result<(), BenchError> {
+    std::fs::create_dir_all(place.data()).map_err(failed)
+}
+
 /// Measures backtests.
 pub async fn backtests(bench: &Bench<'_>, place: &Place) -> Result<Made, BenchError> {
+    folder(place)?;
     let (url, component, events) = (place.url(), bench.components.bench.clone(), bench.sizes.backtest);
     on_two_threads(async move {
         let world = World::new(&url, component).await?;
@@ -220,6 +226,7 @@ pub async fn backtests(bench: &Bench<'_>, place: &Place) -> Result<Made, BenchEr
 
 /// Measures what a shadow adds.
 pub async fn shadows(bench: &Bench<'_>, place: &Place) -> Result<Made, BenchError> {
+    folder(place)?;
     let (url, component, events) = (place.url(), bench.components.bench.clone(), bench.sizes.shadow);
     on_two_threads(async move {
         let world = World::new(&url, component).await?;
